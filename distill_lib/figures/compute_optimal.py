@@ -1,0 +1,136 @@
+"""Figures of compute-optimal distillation: what a budget buys, and whether distilling is worth it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import TwoSlopeNorm
+from matplotlib.figure import Figure
+
+from distill_lib.figures.style import (
+    PAGE_WIDTH,
+    SCENARIO_COLOURS,
+    SCENARIO_LABELS,
+    count,
+    log_axis,
+    styled,
+)
+from distill_lib.scaling.laws import DistillationLaw
+from distill_lib.scaling.planning import plan_map
+
+FIG8_SIZES = (300e6, 1e9, 3e9, 10e9)
+"""Student sizes that Figure 8 of the paper shows."""
+
+SCENARIOS = ("best_case", "teacher_inference", "teacher_pretraining", "teacher_pretraining_inference")
+
+
+@styled
+def fig08_compute_optimal_loss(
+    law: DistillationLaw,
+    *,
+    N_S: Sequence[float] = FIG8_SIZES,
+    C: tuple[float, float] = (1e20, 1e26),
+    points: int = 49,
+) -> tuple[Figure, np.ndarray]:
+    """Draw the best student loss that a total compute buys, for each scenario (Figure 8).
+
+    Parameters
+    ----------
+    law : DistillationLaw
+        The law to plan with.
+    N_S : sequence of float
+        Student sizes in parameters, one panel each, four at most.
+    C : tuple of float
+        Range of the total compute in FLOPs.
+    points : int
+        Budgets per curve.
+
+    Returns
+    -------
+    tuple of Figure and numpy.ndarray
+        The figure and its axes, shape [2, 2].
+    """
+    fig, axes = plt.subplots(2, 2, figsize=(PAGE_WIDTH, 6.6), sharex=True)
+    budget = np.geomspace(*C, points)
+    maps = {scenario: plan_map(np.asarray(N_S), budget, scenario=scenario, law=law) for scenario in SCENARIOS}
+    for row, (ax, size) in enumerate(zip(axes.flat, N_S, strict=False)):
+        supervised = maps["best_case"].L_supervised[row]
+        ax.plot(budget, supervised, color=SCENARIO_COLOURS["supervised"], lw=2.6, label=SCENARIO_LABELS["supervised"])
+        for scenario in SCENARIOS:
+            ax.plot(
+                budget,
+                maps[scenario].L_S[row],
+                color=SCENARIO_COLOURS[scenario],
+                label=SCENARIO_LABELS[scenario],
+                ls="--" if "pretraining" in scenario else "-",
+            )
+        log_axis(ax.xaxis)
+        ax.set_title(f"student {count(size)}")
+        ax.set_ylim(*_readable_range(supervised, [maps[s].L_S[row] for s in SCENARIOS]))
+    axes.flat[0].legend(loc="upper right")
+    fig.supxlabel("Total compute $C$ (FLOPs)", fontsize=10)
+    fig.supylabel("Student cross-entropy $L_S$ (nats/token)", fontsize=10)
+    return fig, axes
+
+
+def _readable_range(supervised: np.ndarray, others: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Leave out the steep start, where every curve falls off the scale."""
+    everything = np.concatenate([supervised, *others])
+    low, high = float(np.nanmin(everything)), float(np.nanmin(np.stack(others)[:, 0]))
+    margin = 0.05 * (high - low)
+    return low - margin, high + 6 * margin
+
+
+@styled
+def distillation_advantage(
+    law: DistillationLaw,
+    *,
+    scenarios: Sequence[str] = ("teacher_inference", "teacher_pretraining_inference"),
+    N_S: tuple[float, float] = (100e6, 50e9),
+    C: tuple[float, float] = (1e20, 1e26),
+    points: tuple[int, int] = (56, 72),
+) -> tuple[Figure, np.ndarray]:
+    """Map where distilling beats supervised training with the same compute, and by how much.
+
+    Parameters
+    ----------
+    law : DistillationLaw
+        The law to plan with.
+    scenarios : sequence of str
+        One panel each.
+    N_S : tuple of float
+        Range of student sizes in parameters.
+    C : tuple of float
+        Range of the total compute in FLOPs.
+    points : tuple of int
+        Sizes and budgets of the map.
+
+    Returns
+    -------
+    tuple of Figure and numpy.ndarray
+        The figure and its axes, shape [number of scenarios].
+    """
+    fig, axes = plt.subplots(1, len(scenarios), figsize=(PAGE_WIDTH, 4.1), sharey=True, squeeze=False)
+    size, budget = np.geomspace(*N_S, points[0]), np.geomspace(*C, points[1])
+    norm = TwoSlopeNorm(0, vmin=-0.25, vmax=0.25)
+    for ax, scenario in zip(axes[0], scenarios, strict=True):
+        plans = plan_map(size, budget, scenario=scenario, law=law)
+        gain = plans.L_S - plans.L_supervised
+        # Below about a token per parameter no one trains; the law has seen nothing of the kind.
+        gain = np.where(plans.D_supervised < size[:, None], np.nan, gain)
+        mesh = ax.pcolormesh(budget, size, gain, cmap="RdBu", norm=norm, shading="gouraud", rasterized=True)
+        contour = ax.contour(budget, size, gain, levels=[-0.1, -0.05, -0.02, 0], colors="#222222", linewidths=[0.6, 0.6, 0.6, 2])
+        ax.clabel(contour, fmt={-0.1: "-0.1", -0.05: "-0.05", -0.02: "-0.02", 0: "equal"}, fontsize=8)
+        log_axis(ax.xaxis)
+        log_axis(ax.yaxis, counts=True)
+        ax.set_title(SCENARIO_LABELS[scenario])
+        ax.set_xlabel("Total compute $C$ (FLOPs)")
+        ax.grid(False)
+    axes[0, 0].set_ylabel("Student size $N_S$ (parameters)")
+    bar = fig.colorbar(mesh, ax=axes[0], pad=0.01, extend="both")
+    bar.set_label("$L_S - \\tilde L_S$ (nats/token)")
+    bar.ax.text(0.5, 1.04, "supervised\nbetter", transform=bar.ax.transAxes, ha="center", va="bottom", fontsize=8)
+    bar.ax.text(0.5, -0.04, "distilling\nbetter", transform=bar.ax.transAxes, ha="center", va="top", fontsize=8)
+    return fig, axes[0]
