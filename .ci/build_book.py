@@ -17,8 +17,11 @@ WORK = BUILD / "work"
 CACHE = BUILD / ".jupyter_cache"
 LOG = BUILD / "book.log"
 
-PROGRESS = re.compile(r"Executing notebook|executing|reading sources|writing output|copying|build succeeded|\.ipynb")
-PROBLEM = re.compile(r"WARNING|ERROR|Error:|Traceback|CellExecutionError|No space left")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+PROGRESS = re.compile(r"Executing notebook|reading sources\.\.\. \[|build succeeded")
+PROBLEM = re.compile(r"WARNING|ERROR|Error:|Traceback|No space left")
+# Said by every kernel that starts; the kernels of a build listen to this machine alone.
+NOISE = re.compile(r"IPKernelApp")
 
 
 def forget_stale_outputs() -> None:
@@ -35,19 +38,21 @@ def forget_stale_outputs() -> None:
 
 def run_jupyter_book() -> int:
     """Build into the work folder; show what is being done, keep the whole log."""
-    command = ["jupyter-book", "build", ".", "--toc", "book/_toc.yml", "--path-output", str(WORK)]
+    # The console script of this very environment, whatever PATH holds; kernels start from it too.
+    programs = Path(sys.executable).parent
+    command = [str(programs / "jupyter-book"), "build", ".", "--toc", "book/_toc.yml", "--path-output", str(WORK)]
     command += ["--all", "-W", "-n", "--keep-going"]
-    environment = dict(os.environ, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    environment = dict(os.environ, PATH=f"{programs}{os.pathsep}{os.environ['PATH']}")
     with LOG.open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "jupyter_book.cli.main", *command[1:]],
-            cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         assert process.stdout is not None
         for line in process.stdout:
+            line = COLOUR.sub("", line)
             log.write(line)
-            if PROBLEM.search(line) or PROGRESS.search(line):
-                print("  " + line.rstrip()[:160], flush=True)
+            if (PROBLEM.search(line) or PROGRESS.search(line)) and not NOISE.search(line):
+                print("  " + line.rstrip().replace(f"{ROOT}{os.sep}", "")[:160], flush=True)
         return process.wait()
 
 
@@ -72,7 +77,7 @@ def main() -> int:
     shutil.rmtree(WORK / "_build" / "html", ignore_errors=True)
     try:
         status = run_jupyter_book()
-        if status:
+        if status or not (WORK / "_build" / "html").is_dir():
             reports = sorted((WORK / "_build" / "html" / "reports").rglob("*.err.log"))
             for report in reports:
                 print(f"--- {report.stem}\n{report.read_text()[-3000:]}", file=sys.stderr)

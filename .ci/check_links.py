@@ -13,7 +13,9 @@ LOADS = {"img", "script", "iframe", "source"}
 
 def broken_links(site: Path) -> list[str]:
     """List what is broken, one line each; empty when all is well."""
-    pages = {path: BeautifulSoup(path.read_bytes(), "html.parser") for path in sorted(site.rglob("*.html"))}
+    # Themes keep templates among their static files; they are no pages.
+    files = [path for path in sorted(site.rglob("*.html")) if "_static" not in path.relative_to(site).parts]
+    pages = {path: BeautifulSoup(path.read_bytes(), "html.parser") for path in files}
     anchors = {
         path: {tag["id"] for tag in soup.find_all(id=True)} | {tag["name"] for tag in soup.find_all("a", attrs={"name": True})}
         for path, soup in pages.items()
