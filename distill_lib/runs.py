@@ -1,0 +1,382 @@
+"""The runs table, which lies between the two wings: one row per training run, with units and provenance.
+
+The table is a CSV file, made complete or not at all: every row is appended by writing a new file beside
+the old one and moving it into place. Beside ``smoke.csv`` lies ``smoke.manifest.json`` with the command,
+commit, versions and full specifications that made it. The columns are described in ``data/README.md``.
+"""
+
+import csv
+import io
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pandera.pandas as pa
+from pandera.errors import SchemaErrors
+
+_COUNT_REMEDY = "a raw count is expected (1.2 billion is 1200000000)"
+
+
+class RunsTableError(ValueError):
+    """A runs table, or a row for one, is not what it should be."""
+
+
+def _between(low: float, high: float, remedy: str) -> pa.Check:
+    return pa.Check.in_range(low, high, error=remedy)
+
+
+def _one_of(*values: str) -> pa.Check:
+    return pa.Check.isin(values, error=f"expected one of {', '.join(values)}")
+
+
+def _column(dtype: Any, *checks: pa.Check, nullable: bool = False, unique: bool = False) -> pa.Column:
+    return pa.Column(dtype, list(checks), nullable=nullable, unique=unique, coerce=True)
+
+
+_PARAMETERS = _between(100, 1e15, f"non-embedding parameters: {_COUNT_REMEDY}")
+_TOKENS = _between(100, 1e18, f"training tokens: {_COUNT_REMEDY}")
+_LOSS = pa.Check.greater_than(0, error="a cross-entropy in nats per token is above 0")
+_ERROR = _between(0, 1, "expected calibration error as a share, not in percent")
+_SHARE = _between(0, 1, "expected a share in [0, 1]")
+_POSITIVE = pa.Check.greater_than(0, error="expected a value above 0")
+_NOT_NEGATIVE = pa.Check.greater_than_or_equal_to(0, error="expected a value of 0 or more")
+_HASH = pa.Check.str_matches(r"^[0-9a-f]{12}$", error="expected 12 hex digits")
+
+#: Columns in order, each with its type and what it must satisfy; units are in ``data/README.md``.
+SCHEMA = pa.DataFrameSchema(
+    {
+        "run": _column("string", unique=True),
+        "protocol": _column("string"),
+        "objective": _column("string", _one_of("supervised", "distilled")),
+        "split": _column("string", _one_of("teacher", "student")),
+        "corpus": _column("string"),
+        "n_layers": _column("int64", _between(1, 1e4, "a number of layers")),
+        "d_model": _column("int64", _between(1, 1e6, "a width")),
+        "seq_len": _column("int64", _between(1, 1e7, "a context in tokens")),
+        "vocab_size": _column("int64", _between(2, 1e7, "a number of tokens")),
+        "N": _column("int64", _PARAMETERS),
+        "D": _column("int64", _TOKENS),
+        "L": _column("float64", _LOSS, nullable=True),
+        "L_se": _column("float64", _NOT_NEGATIVE, nullable=True),
+        "teacher_run": _column("string", nullable=True),
+        "N_T": _column("Int64", _PARAMETERS, nullable=True),
+        "D_T": _column("Int64", _TOKENS, nullable=True),
+        "L_T": _column("float64", _LOSS, nullable=True),
+        "lam": _column("float64", _SHARE, nullable=True),
+        "tau": _column("float64", _POSITIVE, nullable=True),
+        "direction": _column("string", _one_of("forward", "reverse"), nullable=True),
+        "lr": _column("float64", _POSITIVE),
+        "seed": _column("int64", _NOT_NEGATIVE),
+        "status": _column("string", _one_of("ok", "diverged")),
+        "kl_teacher": _column("float64", _NOT_NEGATIVE, nullable=True),
+        "ece": _column("float64", _ERROR, nullable=True),
+        "ece_teacher": _column("float64", _ERROR, nullable=True),
+        "tokens_per_s": _column("float64", _POSITIVE),
+        "flops": _column("float64", _POSITIVE),
+        "device": _column("string"),
+        "seconds": _column("float64", _POSITIVE),
+        "commit": _column("string"),
+        "spec_hash": _column("string", _HASH),
+    },
+    strict=True,
+    ordered=True,
+)
+COLUMNS = tuple(SCHEMA.columns)
+_OF_A_PAIR = ("teacher_run", "N_T", "D_T", "L_T", "lam", "tau", "direction")
+
+
+def empty_runs() -> pd.DataFrame:
+    """Make a runs table without rows.
+
+    Returns
+    -------
+    DataFrame
+        All columns, typed.
+    """
+    dtypes = {name: str(column.dtype) for name, column in SCHEMA.columns.items()}
+    return validate_runs(pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in dtypes.items()}))
+
+
+def read_runs(path: Path | str) -> pd.DataFrame:
+    """Read and validate a runs table.
+
+    Parameters
+    ----------
+    path : Path or str
+        A ``.csv`` file, or ``.parquet`` where pyarrow is installed.
+
+    Returns
+    -------
+    DataFrame
+        The rows, one per run.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    RunsTableError
+        If a line is torn, or a value is not what its column holds: names column, row, value and remedy.
+    """
+    path = Path(path)
+    if path.suffix == ".parquet":
+        return validate_runs(pd.read_parquet(path), source=path.name)
+    content = path.read_text()
+    torn = _torn_line(content)
+    if torn is not None:
+        raise RunsTableError(f"{path.name}: {torn}; distill_lib.runs.repair_runs(path) sets it aside")
+    frame = pd.read_csv(io.StringIO(content), dtype="string", keep_default_na=False, na_values=[""])
+    return validate_runs(frame, source=path.name)
+
+
+def validate_runs(frame: pd.DataFrame, source: str = "runs table") -> pd.DataFrame:
+    """Check a runs table and give its columns their types.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The rows; columns in any order.
+    source : str
+        What to call the table in an error.
+
+    Returns
+    -------
+    DataFrame
+        The same rows, typed, with columns in the order of the schema.
+
+    Raises
+    ------
+    RunsTableError
+        Names the first column, row and value that are wrong, and the remedy.
+    """
+    missing = [name for name in COLUMNS if name not in frame.columns]
+    unknown = [name for name in frame.columns if name not in COLUMNS]
+    if missing or unknown:
+        faults = [f"no column {name!r}" for name in missing]
+        faults += [f"unknown column {name!r}" for name in unknown]
+        raise RunsTableError(f"{source}: {', '.join(faults)}; see data/README.md")
+    try:
+        typed = SCHEMA.validate(frame[list(COLUMNS)].reset_index(drop=True), lazy=True)
+    except SchemaErrors as error:
+        raise RunsTableError(f"{source}: {_first_failure(error.failure_cases, frame)}") from None
+    for row, reason in _contradictions(typed):
+        raise RunsTableError(f"{source}, row {row} ({typed['run'].iloc[row]}): {reason}")
+    return typed
+
+
+#: What pandera calls its own checks, in words that help.
+_REMEDIES = {"not_nullable": "a value is needed", "field_uniqueness": "another row has the same name"}
+
+
+def _first_failure(cases: pd.DataFrame, frame: pd.DataFrame) -> str:
+    """Turn pandera's table of failures into one sentence about the first of them."""
+    case = cases.iloc[0]
+    check = str(case["check"])
+    remedy = _REMEDIES.get(check, check)
+    column, row = str(case["column"]), case["index"]
+    place = f"column {column}" + ("" if pd.isna(row) else f", row {int(row)}")
+    value = case["failure_case"] if pd.isna(row) else frame[column].iloc[int(row)]
+    if remedy.startswith(("coerce_dtype", "dtype")):
+        remedy = _REMEDIES["not_nullable"] if pd.isna(value) else f"expected {SCHEMA.columns[column].dtype}"
+    return f"{place}: {value!r}; {remedy}"
+
+
+def _contradictions(frame: pd.DataFrame) -> Iterator[tuple[int, str]]:
+    """Find what is wrong between columns, or between a student and its teacher."""
+    losses = dict(zip(frame["run"], frame["L"], strict=True))
+    for i, row in enumerate(frame.to_dict("records")):
+        given = [name for name in _OF_A_PAIR if not pd.isna(row[name])]
+        if row["objective"] == "supervised" and given:
+            yield i, f"a supervised run with {', '.join(given)}"
+        if row["objective"] == "distilled" and len(given) < len(_OF_A_PAIR):
+            yield i, f"a distilled run without {', '.join(sorted(set(_OF_A_PAIR) - set(given)))}"
+        if row["status"] == "ok" and (pd.isna(row["L"]) or not math.isfinite(row["L"])):
+            yield i, f'L is {row["L"]}; a run without a finite loss has status "diverged"'
+        if row["status"] == "diverged" and not pd.isna(row["L"]):
+            yield i, f"L is {row['L']}, but the run diverged: leave L empty"
+        for name in ("L", "L_T"):
+            if not pd.isna(row[name]) and row[name] > 1.2 * math.log(row["vocab_size"]):
+                blind = f"{math.log(row['vocab_size']):.3f} = ln(vocab_size), the loss of a blind guess"
+                yield i, f"{name} = {row[name]:g} is far above {blind}: is it in bits? multiply bits by ln 2"
+        teacher = row["teacher_run"]
+        if not pd.isna(teacher):
+            if teacher not in losses:
+                yield i, f"its teacher {teacher} is not in the table"
+            elif row["L_T"] != losses[teacher]:
+                yield i, f"L_T = {row['L_T']}, but its teacher has L = {losses[teacher]}"
+
+
+def append_run(path: Path | str, row: Mapping[str, Any]) -> None:
+    """Append one run to a table, whole and durably, also when several processes append at once.
+
+    Parameters
+    ----------
+    path : Path or str
+        The ``.csv`` file; made with its header if it is not there.
+    row : mapping
+        Value by column; columns left out are empty.
+
+    Raises
+    ------
+    RunsTableError
+        If the row contradicts the schema or the rows that are there, or a line of the table is torn.
+    OSError
+        If the disk is full or the folder cannot be written; the table is then as before.
+    """
+    from filelock import FileLock  # only writing needs it: a core install reads tables without
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        there = read_runs(path) if path.exists() else empty_runs()
+        unknown = set(row) - set(COLUMNS)
+        if unknown:
+            raise RunsTableError(f"{path.name}: unknown column {', '.join(sorted(unknown))}")
+        new = pd.DataFrame([{name: row.get(name) for name in COLUMNS}], dtype=object)
+        both = new if there.empty else pd.concat([there.astype(object), new], ignore_index=True)
+        _replace_file(path, to_csv(validate_runs(both, source=path.name)))
+
+
+def to_csv(frame: pd.DataFrame) -> str:
+    """Write a runs table as CSV text that reads back to the same bits.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        A validated runs table.
+
+    Returns
+    -------
+    str
+        Header and one line per run, each ended by a newline.
+    """
+    text = frame.to_csv(index=False, lineterminator="\n")
+    return str(text)
+
+
+def repair_runs(path: Path | str) -> str | None:
+    """Set a torn last line of a table aside, so that the table can be read and its run repeated.
+
+    Parameters
+    ----------
+    path : Path or str
+        The ``.csv`` file.
+
+    Returns
+    -------
+    str or None
+        What was set aside, kept in ``<name>.torn``; None if the table is whole.
+    """
+    path = Path(path)
+    content = path.read_text()
+    if _torn_line(content) is None:
+        return None
+    whole = content[: content.rstrip("\n").rfind("\n") + 1]
+    torn = content[len(whole) :]
+    with path.with_name(f"{path.name}.torn").open("a") as aside:
+        aside.write(torn.rstrip("\n") + "\n")
+    if not whole:
+        path.unlink()
+    else:
+        _replace_file(path, whole)
+    return torn
+
+
+def _torn_line(content: str) -> str | None:
+    """Say which line is torn: one without its newline, or with too few or too many fields."""
+    for number, fields in enumerate(csv.reader(io.StringIO(content)), start=1):
+        if len(fields) != len(COLUMNS) and number > 1:
+            return f"line {number} is torn: {len(fields)} fields instead of {len(COLUMNS)}"
+    if content and not content.endswith("\n"):
+        return f"line {content.count(chr(10)) + 1} is torn: it does not end"
+    return None
+
+
+def manifest_path(path: Path | str) -> Path:
+    """Tell where the manifest of a table lies.
+
+    Parameters
+    ----------
+    path : Path or str
+        The table.
+
+    Returns
+    -------
+    Path
+        ``smoke.manifest.json`` for ``smoke.csv``.
+    """
+    return Path(path).with_suffix(".manifest.json")
+
+
+def write_manifest(path: Path | str, content: Mapping[str, Any]) -> None:
+    """Write where a table comes from, with the hash of the table itself.
+
+    Parameters
+    ----------
+    path : Path or str
+        The table.
+    content : mapping
+        Command, commit, versions and specifications; anything that JSON can hold.
+    """
+    path = Path(path)
+    whole = {"table": path.name, "sha256": sha256(path.read_bytes()).hexdigest(), **content}
+    _replace_file(manifest_path(path), json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
+
+
+def verify_manifest(path: Path | str) -> dict[str, Any]:
+    """Read the manifest of a table and check that the table is the one that it describes.
+
+    Parameters
+    ----------
+    path : Path or str
+        The table.
+
+    Returns
+    -------
+    dict
+        The manifest.
+
+    Raises
+    ------
+    RunsTableError
+        If the table was changed since.
+    """
+    path = Path(path)
+    manifest: dict[str, Any] = json.loads(manifest_path(path).read_text())
+    if sha256(path.read_bytes()).hexdigest() != manifest["sha256"]:
+        raise RunsTableError(f"{path.name} differs from its manifest: it was changed by hand, or is in use")
+    return manifest
+
+
+def _replace_file(path: Path, content: str) -> None:
+    """Put a file in place of another, durably: after a crash there is the old one or the new one."""
+    with _draft_beside(path) as draft:
+        with draft.open("w", newline="") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    if os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+@contextmanager
+def _draft_beside(path: Path) -> Iterator[Path]:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    os.close(handle)
+    draft = Path(name)
+    draft.chmod(0o644)
+    try:
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,283 @@
+"""Protocols: lists of run specifications, each validated, hashed and priced before anything is trained.
+
+A specification says everything that decides a run's result, except the installed versions; two equal
+specifications have one hash, and the runs table is resumed by it. Nothing here needs torch.
+"""
+
+import hashlib
+import json
+from functools import cached_property
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from distill_lib.scaling.architecture import Architecture
+
+Direction = Literal["forward", "reverse"]
+
+#: Packages whose sources every ``distill-lib[train]`` install holds, so that the corpus does not change
+#: with the tools that happen to be installed beside them ("stdlib" is Python's own library).
+CORE_PACKAGES = ("matplotlib", "networkx", "numpy", "pandas", "scipy", "stdlib", "sympy", "torch")
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class CorpusSpec(_Spec):
+    """Which text a run reads.
+
+    Attributes
+    ----------
+    name : {"python"}
+        Family of the corpus: the Python sources of the environment.
+    vocab_size : int
+        Size of the byte-level BPE vocabulary, tokens.
+    megabytes : float
+        Text in each of the two training parts, MB (10^6 bytes); validation holds an eighth of it.
+    packages : tuple of str
+        Top-level packages to read; "stdlib" is Python's own library.
+    """
+
+    name: Literal["python"] = "python"
+    vocab_size: Annotated[int, Field(ge=257, le=65_536)] = 512
+    megabytes: Annotated[float, Field(gt=0, le=100)] = 3.0
+    packages: Annotated[tuple[str, ...], Field(min_length=1)] = CORE_PACKAGES
+
+
+class ModelSpec(_Spec):
+    """The dial of the mini transformer: width at fixed depth, as ``mini`` grids use it.
+
+    Attributes
+    ----------
+    d_model : int
+        Width of the residual stream.
+    n_layers : int
+        Number of blocks.
+    head_dim : int
+        Width of one attention head; ``n_heads = d_model / head_dim``.
+    mlp : {"squared_relu", "gated"}
+        Two matrices of 4 d_model, or three of 8/3 d_model (paper Appendix I): the same count.
+    seq_len : int
+        Context, tokens.
+    vocab_size : int
+        Vocabulary, tokens; the corpus must have the same.
+    """
+
+    d_model: Annotated[int, Field(ge=8)]
+    n_layers: Annotated[int, Field(ge=1)] = 2
+    head_dim: Annotated[int, Field(ge=2, multiple_of=2)] = 8
+    mlp: Literal["squared_relu", "gated"] = "squared_relu"
+    seq_len: Annotated[int, Field(ge=2)] = 64
+    vocab_size: Annotated[int, Field(ge=2)] = 512
+
+    @model_validator(mode="after")
+    def _heads_fill_the_width(self) -> Self:
+        if self.d_model % self.head_dim:
+            raise ValueError(f"d_model={self.d_model} is not a multiple of head_dim={self.head_dim}")
+        return self
+
+    @property
+    def n_heads(self) -> int:
+        """Number of attention heads."""
+        return self.d_model // self.head_dim
+
+    @property
+    def d_ff(self) -> int:
+        """Hidden width of the feed-forward part."""
+        return round(8 * self.d_model / 3) if self.mlp == "gated" else 4 * self.d_model
+
+    @cached_property
+    def architecture(self) -> Architecture:
+        """The same model as the scaling wing counts it: head and embedding apart, no QK-norm."""
+        return Architecture(
+            n_layers=self.n_layers,
+            d_model=self.d_model,
+            n_heads=self.n_heads,
+            d_ff=self.d_ff,
+            n_ffn=3 if self.mlp == "gated" else 2,
+            vocabulary=self.vocab_size,
+            context=self.seq_len,
+            tied=False,
+            qk_norm=False,
+        )
+
+    @property
+    def N(self) -> int:
+        """Non-embedding parameters."""
+        return self.architecture.N
+
+
+class RunSpec(_Spec):
+    """One run: what is trained, on which text, for how long, against which teacher, from which seed.
+
+    Attributes
+    ----------
+    protocol : str
+        Label of the grid that asked for the run; not part of the hash, so that grids can share runs.
+    corpus : CorpusSpec
+        The text.
+    model : ModelSpec
+        The model (of the student, for a distilled run).
+    D : int
+        Training tokens; a multiple of `batch_tokens`, never repeated.
+    batch_tokens : int
+        Tokens in one step; a multiple of the context.
+    lr : float
+        Peak learning rate at width 32; matrices inside scale it by 32 / d_model (muP, simple).
+    warmup : float
+        Share of the steps over which the rate rises; at most 200 steps.
+    schedule : {"cosine", "linear"}
+        Decay to zero after the warm-up.
+    weight_decay : float
+        Decoupled weight decay of the matrices.
+    split : {"teacher", "student"}
+        Which of the two disjoint halves is read; teachers and students never share a file.
+    seed : int
+        Seeds initial weights and the order of the windows.
+    eval_tokens : int
+        Held-out tokens that the loss is measured on.
+    teacher : RunSpec or None
+        The run that makes the teacher; None for a supervised run.
+    lam : float or None
+        Share of the distillation loss in [0, 1] (lambda of paper Eq 7), distilled runs only.
+    tau : float or None
+        Distillation temperature, distilled runs only.
+    direction : {"forward", "reverse"} or None
+        KL(teacher || student) or KL(student || teacher), distilled runs only.
+
+    Notes
+    -----
+    A later option enters with the default None, which the hash leaves out: older hashes stay.
+    """
+
+    protocol: str = "custom"
+    corpus: CorpusSpec = CorpusSpec()
+    model: ModelSpec
+    D: Annotated[int, Field(gt=0)]
+    batch_tokens: Annotated[int, Field(gt=0)] = 1024
+    lr: Annotated[float, Field(gt=0, le=1)] = 1.6e-2
+    warmup: Annotated[float, Field(ge=0, le=1)] = 0.1
+    schedule: Literal["cosine", "linear"] = "cosine"
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    split: Literal["teacher", "student"] = "student"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    eval_tokens: Annotated[int, Field(gt=0)] = 65_536
+    teacher: "RunSpec | None" = None
+    lam: Annotated[float, Field(ge=0, le=1)] | None = None
+    tau: Annotated[float, Field(gt=0)] | None = None
+    direction: Direction | None = None
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.model.vocab_size != self.corpus.vocab_size:
+            raise ValueError(
+                f"the model has {self.model.vocab_size} tokens, its corpus {self.corpus.vocab_size}"
+            )
+        if self.batch_tokens % self.model.seq_len:
+            raise ValueError(
+                f"batch_tokens={self.batch_tokens} is not a multiple of seq_len={self.model.seq_len}"
+            )
+        if self.D % self.batch_tokens:
+            raise ValueError(f"D={self.D} is not a multiple of batch_tokens={self.batch_tokens}")
+        options = {"lam": self.lam, "tau": self.tau, "direction": self.direction}
+        given = [name for name, value in options.items() if value is not None]
+        if self.teacher is None and given:
+            raise ValueError(f"{', '.join(given)} given without a teacher")
+        if self.teacher is not None:
+            if len(given) < len(options):
+                raise ValueError("a distilled run needs lam, tau and direction")
+            if self.teacher.corpus != self.corpus or self.teacher.model.seq_len != self.model.seq_len:
+                raise ValueError("teacher and student differ in corpus or context")
+            if self.teacher.split == self.split:
+                raise ValueError(f"teacher and student both read the {self.split} half")
+        return self
+
+    @property
+    def objective(self) -> Literal["supervised", "distilled"]:
+        """What the run is trained for."""
+        return "supervised" if self.teacher is None else "distilled"
+
+    @cached_property
+    def spec_hash(self) -> str:
+        """First 12 hex digits of the SHA-256 of the specification as canonical JSON."""
+        content = self.model_dump(mode="json", exclude={"protocol", "teacher"}, exclude_none=True)
+        if self.teacher is not None:
+            content["teacher"] = self.teacher.spec_hash
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    @property
+    def run(self) -> str:
+        """Readable name of the run, unique through its hash."""
+        return f"{self.objective}-{self.split}-d{self.model.d_model}-D{self.D}-s{self.seed}-{self.spec_hash}"
+
+    @property
+    def steps(self) -> int:
+        """Number of optimiser steps."""
+        return self.D // self.batch_tokens
+
+    @property
+    def flops(self) -> float:
+        """Price of the training, FLOPs: 3 F(N) D, and F(N_T) D for the teacher's logits (paper Eq 9)."""
+        teacher = self.teacher.model.architecture.flops_forward if self.teacher is not None else 0.0
+        return (3 * self.model.architecture.flops_forward + teacher) * self.D
+
+    def distilled_from(
+        self, teacher: "RunSpec", lam: float = 1.0, tau: float = 1.0, direction: Direction = "forward"
+    ) -> "RunSpec":
+        """Return the same run, distilled from a teacher: the other half of a pair.
+
+        Parameters
+        ----------
+        teacher : RunSpec
+            The run that makes the teacher.
+        lam : float
+            Share of the distillation loss, in [0, 1].
+        tau : float
+            Distillation temperature.
+        direction : {"forward", "reverse"}
+            Direction of the KL divergence.
+
+        Returns
+        -------
+        RunSpec
+            Equal in everything else, the seed included.
+        """
+        content = self.model_dump(exclude={"teacher", "lam", "tau", "direction"})
+        return RunSpec(**content, teacher=teacher, lam=lam, tau=tau, direction=direction)
+
+
+def smoke(seeds: int = 3) -> list[RunSpec]:
+    """Build the smallest protocol that goes through every room: a teacher, pairs of students, a small grid.
+
+    One teacher is shared by all pairs (a teacher for each would cost more than everything else), so the
+    spread over seeds is that of the students alone. The supervised member of the first pair is also a cell
+    of the grid.
+
+    Parameters
+    ----------
+    seeds : int
+        Pairs of one supervised and one distilled student with the same seed.
+
+    Returns
+    -------
+    list of RunSpec
+        Without repetition; a teacher comes before its students.
+
+    Raises
+    ------
+    ValueError
+        If `seeds` is less than 1.
+    """
+    if seeds < 1:
+        raise ValueError(f"seeds={seeds}: at least one pair is needed")
+
+    def student(d_model: int, D: int, seed: int = 0) -> RunSpec:
+        return RunSpec(protocol="smoke", model=ModelSpec(d_model=d_model), D=D, seed=seed)
+
+    teacher = RunSpec(protocol="smoke", model=ModelSpec(d_model=32), D=2**20, split="teacher")
+    supervised = [student(16, 2**17, seed) for seed in range(seeds)]
+    distilled = [spec.distilled_from(teacher) for spec in supervised]
+    grid = [student(d_model, D) for d_model in (8, 16, 24, 32) for D in (2**15, 2**16, 2**17, 2**18)]
+    return list(dict.fromkeys([teacher, *supervised, *distilled, *grid]))

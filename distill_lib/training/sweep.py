@@ -1,0 +1,435 @@
+"""Many runs: planned, trained by worker processes, and written to the runs table as each one ends.
+
+A sweep can be stopped at any moment and started again with the same command: runs that are in the table
+are not repeated. Nothing here imports torch; only the workers do.
+"""
+
+import contextlib
+import importlib.util
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from distill_lib import runs
+from distill_lib.scaling import protocols
+from distill_lib.scaling.protocols import RunSpec
+from distill_lib.training import provenance
+from distill_lib.training.cache import cache_folder
+from distill_lib.training.corpus import Corpus, CorpusError, open_corpus
+from distill_lib.training.progress import Reporter
+
+#: What `run_preset` can run.
+PRESETS = {"smoke": protocols.smoke}
+#: Work per token that does not grow with the model (Python, small kernels), as FLOPs: measured on a CPU.
+_OVERHEAD = 3e4
+
+
+class SweepError(RuntimeError):
+    """A sweep cannot start, or had to stop; says in one line why and what to do."""
+
+
+def run_preset(
+    preset: str,
+    *,
+    seeds: int = 3,
+    out: Path | str | None = None,
+    workers: int = 2,
+    device: str = "cpu",
+    cache: Path | str | None = None,
+    quiet: bool = False,
+) -> pd.DataFrame:
+    """Run a protocol by its name, as ``distill-lib sweep PRESET`` does.
+
+    Parameters
+    ----------
+    preset : str
+        A key of `PRESETS`.
+    seeds : int
+        Paired seeds.
+    out : Path, str or None
+        Table to write, or a folder for ``<preset>.csv``; by default in ``runs-local``.
+    workers : int
+        Worker processes, one thread each.
+    device : str
+        "cpu", "cuda", or "auto" for a GPU where there is one.
+    cache : Path, str or None
+        Folder for corpus and teachers; by default the user's cache directory.
+    quiet : bool
+        Report no progress.
+
+    Returns
+    -------
+    DataFrame
+        The runs table.
+
+    Raises
+    ------
+    SweepError
+        Says in one line what is wrong and what to do.
+    """
+    if preset not in PRESETS:
+        raise SweepError(f"no preset {preset!r}: choose from {', '.join(sorted(PRESETS))}")
+    try:
+        specs = PRESETS[preset](seeds)
+    except ValueError as error:
+        raise SweepError(str(error)) from None
+    table = Path(out) if out is not None else Path("runs-local")
+    if not table.suffix:
+        table = table / f"{preset}.csv"
+    command = f"distill-lib sweep {preset} --seeds {seeds}"
+    return run_sweep(specs, table, workers=workers, device=device, cache=cache, quiet=quiet, command=command)
+
+
+def run_sweep(
+    specs: Sequence[RunSpec],
+    table: Path | str,
+    *,
+    workers: int = 2,
+    device: str = "cpu",
+    cache: Path | str | None = None,
+    quiet: bool = False,
+    command: str = "run_sweep",
+) -> pd.DataFrame:
+    """Train all runs that the table does not hold yet, teachers before their students.
+
+    Parameters
+    ----------
+    specs : sequence of RunSpec
+        The runs, all on one corpus; teachers that are not among them are added.
+    table : Path or str
+        The ``.csv`` file.
+    workers : int
+        Worker processes, one thread each.
+    device : str
+        "cpu", "cuda", or "auto" for a GPU where there is one.
+    cache : Path, str or None
+        Folder for corpus and teachers; by default the user's cache directory.
+    quiet : bool
+        Report no progress.
+    command : str
+        What the manifest calls this sweep.
+
+    Returns
+    -------
+    DataFrame
+        The runs table.
+
+    Raises
+    ------
+    SweepError
+        Says in one line what is wrong and what to do. Rows that were written stay.
+    """
+    table = Path(table)
+    _need_torch()
+    if workers < 1:
+        raise SweepError(f"workers={workers}: at least one worker is needed")
+    if len({spec.corpus for spec in specs}) != 1:
+        raise SweepError("the runs of a sweep share one corpus: sweep each corpus into its own table")
+    with _one_line_errors(), _only_sweep(table), Reporter(quiet) as reporter:
+        corpus = open_corpus(specs[0].corpus, cache, reporter)
+        if table.exists():
+            torn = runs.repair_runs(table)
+            if torn is not None:
+                reporter.say(f"{table.name}: a torn line was set aside in {table.name}.torn")
+        sweep = _Sweep(table, corpus, specs, command)
+        sweep.run(workers, device, cache_folder(cache), reporter)
+        reporter.say(f"{len(sweep.rows)} runs in {table}")
+    return runs.read_runs(table)
+
+
+def _need_torch() -> None:
+    for module in ("torch", "tokenizers"):
+        if importlib.util.find_spec(module) is None:
+            raise SweepError(f'training needs {module}: pip install "distill-lib[train]"')
+
+
+@contextlib.contextmanager
+def _one_line_errors() -> Iterator[None]:
+    try:
+        yield
+    except (CorpusError, runs.RunsTableError) as error:
+        raise SweepError(str(error)) from error
+    except OSError as error:
+        what = f"{error.strerror or error} ({error.filename})" if error.filename else str(error)
+        raise SweepError(f"{what}: free some space or choose another folder, then run it again") from error
+
+
+@contextlib.contextmanager
+def _only_sweep(table: Path) -> Iterator[None]:
+    table.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(table.with_name(f".{table.name}.sweep.lock"), timeout=0)
+    try:
+        with lock:
+            yield
+    except Timeout:
+        raise SweepError(f"another sweep is writing {table}: wait for it, or choose another --out") from None
+
+
+@dataclass
+class _Order:
+    """One run that is to be trained."""
+
+    spec: RunSpec
+    keep: bool  # its weights are needed by students
+    measured: bool  # it is in the table, only its weights are wanted
+    cost: float = field(init=False)
+    reported: float = 0.0
+
+    def __post_init__(self) -> None:
+        # Evaluation is a forward pass: a third of a training step.
+        self.cost = (self.spec.flops / self.spec.D + _OVERHEAD) * (self.spec.D + self.spec.eval_tokens / 3)
+
+    def message(self) -> str:
+        spec = self.spec.model_dump(mode="json")
+        return json.dumps({"spec": spec, "keep": self.keep, "measured": self.measured})
+
+
+class _Sweep:
+    """The state of one sweep: what is done, what is ready, what waits for its teacher."""
+
+    def __init__(self, table: Path, corpus: Corpus, specs: Sequence[RunSpec], command: str) -> None:
+        self.table, self.corpus = table, corpus
+        self.commit = provenance.commit()
+        teachers = {spec.teacher.spec_hash: spec.teacher for spec in specs if spec.teacher is not None}
+        wanted = {spec.spec_hash: spec for spec in [*teachers.values(), *specs]}
+        there = runs.read_runs(table) if table.exists() else runs.empty_runs()
+        other = set(there["corpus"]) - {corpus.id}
+        if other:
+            raise SweepError(
+                f"{table.name} holds runs on corpus {other.pop()}, here the corpus is {corpus.id} "
+                "(other package versions or options): choose another --out"
+            )
+        self.rows: dict[str, dict[str, Any]] = {
+            str(row["spec_hash"]): {str(name): value for name, value in row.items()}
+            for row in there.to_dict("records")
+        }
+        missing = {key: spec for key, spec in wanted.items() if key not in self.rows}
+        needed = {spec.teacher.spec_hash for spec in missing.values() if spec.teacher is not None}
+        orders = [
+            _Order(spec, keep=key in needed, measured=key not in missing)
+            for key, spec in wanted.items()
+            if key in missing or (key in needed and self.rows[key]["status"] == "ok")
+        ]
+        # Teachers first, since others wait for them; then the longest, so that no worker ends alone.
+        self.waiting = sorted(orders, key=lambda order: (not order.keep, -order.cost))
+        self.total = sum(order.cost for order in orders)
+        self.ready_teachers: set[str] = set()
+        self._begin_manifest(command, wanted)
+
+    def _begin_manifest(self, command: str, wanted: dict[str, RunSpec]) -> None:
+        path = runs.manifest_path(self.table)
+        manifest = json.loads(path.read_text()) if path.exists() else {"sweeps": [], "specs": {}}
+        self.manifest: dict[str, Any] = {key: manifest[key] for key in ("sweeps", "specs")}
+        # Rows that no sweep claims are from the last one, killed between row and manifest.
+        self._claim()
+        self.manifest["specs"] |= {key: spec.model_dump(mode="json") for key, spec in wanted.items()}
+        self.manifest["sweeps"].append(
+            {
+                "command": command,
+                "commit": self.commit,
+                "environment": provenance.environment(),
+                "corpus": {
+                    key: self.corpus.manifest[key]
+                    for key in ("id", "spec", "versions", "tokens", "megabytes", "n_files")
+                },
+                "runs": [],
+            }
+        )
+
+    def _claim(self) -> None:
+        if self.manifest["sweeps"]:
+            claimed = {run for sweep in self.manifest["sweeps"] for run in sweep["runs"]}
+            names = [row["run"] for row in self.rows.values() if row["run"] not in claimed]
+            self.manifest["sweeps"][-1]["runs"] += names
+
+    def run(self, workers: int, device: str, cache: Path, reporter: Reporter) -> None:
+        """Hand out orders until none is left; stop every worker, whatever happens."""
+        if not self.waiting:
+            return
+        reporter.begin(f"{len(self.waiting)} runs", self.total)
+        messages: queue.Queue[tuple[_Process, dict[str, Any] | None]] = queue.Queue()
+        with contextlib.ExitStack() as stack:
+            idle = [
+                stack.enter_context(_Process(self.corpus.folder, cache, device, messages))
+                for _ in range(min(workers, len(self.waiting)))
+            ]
+            busy: set[_Process] = set()
+            while True:
+                while idle and (order := self._next()) is not None:
+                    process = idle.pop()
+                    process.send(order)
+                    busy.add(process)
+                if not busy:
+                    break
+                process, message = messages.get()
+                if self._handle(process, message, reporter):
+                    busy.discard(process)
+                    idle.append(process)
+        if self.waiting:
+            lost = ", ".join(order.spec.run for order in self.waiting)
+            raise SweepError(f"not run, since the teacher diverged: {lost}; lower its learning rate")
+
+    def _next(self) -> _Order | None:
+        """Take the first order whose teacher is there."""
+        for order in self.waiting:
+            if order.spec.teacher is None or order.spec.teacher.spec_hash in self.ready_teachers:
+                self.waiting.remove(order)
+                return order
+        return None
+
+    def _handle(self, process: "_Process", message: dict[str, Any] | None, reporter: Reporter) -> bool:
+        """Take in a message; True if its worker is free again."""
+        order = process.order
+        if message is None:
+            raise SweepError(
+                f"{order.spec.run}: its worker ended with code {process.wait()} "
+                f"({process.last_words() or 'no message; out of memory?'}): "
+                "try --workers 1; run the same command to resume"
+            )
+        if message["event"] == "failed":
+            raise SweepError(f"{order.spec.run}: {message['reason']}; run the same command to resume")
+        if message["event"] == "progress":
+            done = order.cost * message["tokens"] / (order.spec.D + order.spec.eval_tokens / 3)
+            order.reported += done
+            reporter.advance(done)
+            return False
+        reporter.advance(order.cost - order.reported)
+        if message["measures"] is not None and not order.measured:
+            self._record(order.spec, message["measures"])
+            loss = message["measures"]["L"]
+            shown = "diverged" if loss is None else f"L = {loss:.4f} nats/token"
+            reporter.say(f"{order.spec.run}: {shown}, {message['measures']['seconds']:.1f} s")
+        if self.rows[order.spec.spec_hash]["status"] == "ok":
+            self.ready_teachers.add(order.spec.spec_hash)
+        return True
+
+    def _record(self, spec: RunSpec, measures: dict[str, Any]) -> None:
+        row = row_of(spec, measures, self.rows) | {"corpus": self.corpus.id, "commit": self.commit}
+        runs.append_run(self.table, row)
+        self.rows[spec.spec_hash] = row
+        self._claim()
+        runs.write_manifest(self.table, self.manifest)
+
+
+def row_of(spec: RunSpec, measures: dict[str, Any], rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Put together the row of a run; corpus and commit are the sweep's to add.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        The run.
+    measures : dict
+        What its worker measured.
+    rows : dict
+        Rows so far by specification hash, among them the teacher's.
+
+    Returns
+    -------
+    dict
+        Value by column.
+    """
+    row: dict[str, Any] = {
+        "run": spec.run,
+        "protocol": spec.protocol,
+        "objective": spec.objective,
+        "split": spec.split,
+        "n_layers": spec.model.n_layers,
+        "d_model": spec.model.d_model,
+        "seq_len": spec.model.seq_len,
+        "vocab_size": spec.model.vocab_size,
+        "N": spec.model.N,
+        "D": spec.D,
+        "lam": spec.lam,
+        "tau": spec.tau,
+        "direction": spec.direction,
+        "lr": spec.lr,
+        "seed": spec.seed,
+        "flops": spec.flops,
+        "spec_hash": spec.spec_hash,
+    }
+    if spec.teacher is not None:
+        teacher = rows[spec.teacher.spec_hash]
+        row |= {"teacher_run": teacher["run"]} | {f"{name}_T": teacher[name] for name in ("N", "D", "L")}
+    return row | measures
+
+
+class _Process:
+    """One worker process and the order that it works on."""
+
+    def __init__(
+        self,
+        corpus: Path,
+        cache: Path,
+        device: str,
+        messages: "queue.Queue[tuple[_Process, dict[str, Any] | None]]",
+    ) -> None:
+        self.order: _Order
+        package = str(Path(__file__).resolve().parents[2])
+        paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+        # One thread each: threads of one worker only take the cores from the other.
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "distill_lib.training.worker", str(corpus), str(cache), device],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **threads, "PYTHONPATH": paths},
+        )
+        self._words: list[str] = []
+        self._threads = [
+            threading.Thread(target=self._forward, args=(messages,), daemon=True),
+            threading.Thread(target=self._listen, daemon=True),
+        ]
+
+    def __enter__(self) -> "_Process":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait()
+        for thread in self._threads:
+            thread.join()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+    def _forward(self, messages: "queue.Queue[tuple[_Process, dict[str, Any] | None]]") -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            messages.put((self, json.loads(line)))
+        messages.put((self, None))
+
+    def _listen(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self._words.append(line.strip())
+
+    def send(self, order: _Order) -> None:
+        """Give the worker a run to train."""
+        self.order = order
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # its end is reported by the reading thread
+            self._process.stdin.write(order.message() + "\n")
+            self._process.stdin.flush()
+
+    def wait(self) -> int:
+        """Wait for the end of a process that closed its output; return its exit code."""
+        return self._process.wait()
+
+    def last_words(self) -> str:
+        """Return the last line that it wrote to standard error."""
+        return next((line for line in reversed(self._words) if line), "")

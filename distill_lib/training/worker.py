@@ -1,0 +1,114 @@
+"""One worker process of a sweep: a run comes in as a line of JSON, its progress and measures go out so.
+
+Started by `sweep` as ``python -m distill_lib.training.worker CORPUS CACHE DEVICE``, never by hand. A worker
+ends when its input does, so that none outlives its sweep, however that ended.
+"""
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from distill_lib.scaling.protocols import RunSpec
+from distill_lib.training.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
+from distill_lib.training.corpus import Corpus
+from distill_lib.training.model import Decoder
+from distill_lib.training.trainer import resolve_device, train
+
+
+class Worker:
+    """State of one worker process: the open corpus and the teacher used last.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        The text that all runs of the sweep read.
+    cache : Path
+        Cache folder, for the teachers.
+    device : str
+        "cpu", "cuda" or "auto".
+    """
+
+    def __init__(self, corpus: Corpus, cache: Path, device: str) -> None:
+        self._corpus, self._cache = corpus, cache
+        self._device = resolve_device(device).type
+        self._teacher: tuple[str, Decoder] | None = None
+
+    def run(self, spec: RunSpec, keep: bool, measured: bool) -> None:
+        """Train one run and report it.
+
+        Parameters
+        ----------
+        spec : RunSpec
+            What to train.
+        keep : bool
+            Keep the weights, since students will need them.
+        measured : bool
+            The run is in the table already: only its weights are wanted, from the cache if they are there.
+        """
+        folder = checkpoint_path(self._cache, spec, self._corpus.id, self._device)
+        if measured and load_checkpoint(folder) is not None:
+            emit(event="done", measures=None)
+            return
+        result = train(
+            spec,
+            self._corpus,
+            teacher=self._load_teacher(spec.teacher) if spec.teacher is not None else None,
+            device=self._device,
+            report=lambda tokens: emit(event="progress", tokens=tokens),
+        )
+        if keep and not result.diverged:
+            save_checkpoint(folder, result.model)
+        evaluation = result.evaluation
+        measures = {
+            "status": "ok" if evaluation is not None else "diverged",
+            "L": evaluation.L if evaluation is not None else None,
+            "L_se": evaluation.L_se if evaluation is not None else None,
+            "kl_teacher": evaluation.kl_teacher if evaluation is not None else None,
+            "tokens_per_s": round(result.tokens_per_s),
+            "seconds": round(result.seconds, 2),
+            "device": result.device,
+        }
+        emit(event="done", measures=measures)
+
+    def _load_teacher(self, spec: RunSpec) -> Decoder:
+        if self._teacher is None or self._teacher[0] != spec.spec_hash:
+            teacher = load_checkpoint(checkpoint_path(self._cache, spec, self._corpus.id, self._device))
+            if teacher is None:
+                raise FileNotFoundError(f"the weights of teacher {spec.run} are gone from the cache")
+            self._teacher = (spec.spec_hash, teacher)
+        return self._teacher[1]
+
+
+def emit(**message: Any) -> None:
+    """Send one message to the sweep.
+
+    Parameters
+    ----------
+    **message : object
+        Anything that JSON can hold.
+    """
+    print(json.dumps(message), flush=True)
+
+
+def main() -> None:
+    """Serve runs until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep decides when its workers stop
+    torch.set_num_threads(1)
+    folder, cache, device = sys.argv[1:]
+    worker = Worker(Corpus(Path(folder)), Path(cache), device)
+    for line in sys.stdin:
+        order = json.loads(line)
+        try:
+            worker.run(RunSpec.model_validate(order["spec"]), order["keep"], order["measured"])
+        except BrokenPipeError:
+            return
+        except Exception as error:  # told to the sweep, which names the run
+            emit(event="failed", reason=f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main()
