@@ -239,8 +239,8 @@ def ladder(
     )
 
 
-def depth_of(N: ArrayLike, aspect_ratio: float = formulas.ASPECT_RATIO) -> _checks.Real:
-    """Depth that gives N parameters at a fixed aspect ratio, (N / (rho^2 omega))^(1/3); not rounded.
+def shape_for(N: ArrayLike, aspect_ratio: float = formulas.ASPECT_RATIO) -> tuple[_checks.Real, _checks.Real]:
+    """Depth and width that give N parameters at a fixed aspect ratio; not rounded.
 
     Parameters
     ----------
@@ -251,25 +251,10 @@ def depth_of(N: ArrayLike, aspect_ratio: float = formulas.ASPECT_RATIO) -> _chec
 
     Returns
     -------
-    float or numpy.ndarray
-        Number of layers. Source: Appendix H.
+    tuple of float or numpy.ndarray
+        n_layers = (N / (rho^2 omega))^(1/3) and d_model = (N rho / omega)^(1/3) (Appendix H).
     """
-    return (_checks.positive("N", N) / (aspect_ratio**2 * formulas.WIDTH_FACTOR)) ** (1.0 / 3.0)
-
-
-def width_of(N: ArrayLike, aspect_ratio: float = formulas.ASPECT_RATIO) -> _checks.Real:
-    """Width that gives N parameters at a fixed aspect ratio, (N rho / omega)^(1/3); not rounded.
-
-    Parameters
-    ----------
-    N : array_like
-        Non-embedding parameters; broadcasts.
-    aspect_ratio : float
-        rho = d_model / n_layers.
-
-    Returns
-    -------
-    float or numpy.ndarray
-        d_model. Source: Appendix H.
-    """
-    return (_checks.positive("N", N) * aspect_ratio / formulas.WIDTH_FACTOR) ** (1.0 / 3.0)
+    N = _checks.positive("N", N)
+    rho = _checks.number("aspect_ratio", aspect_ratio, 1.0, 1e6, "it is d_model / n_layers, 128 in the paper")
+    n_layers = (N / (rho**2 * formulas.WIDTH_FACTOR)) ** (1.0 / 3.0)
+    return n_layers, rho * n_layers

@@ -214,21 +214,23 @@ def golden_section(evaluate: Number, row: Number, grid: Number, ops: Number = Fl
 
 BOUNDS = (1e6, 1e17)  # of N_T, D_T and D_S in every plan of the paper (Sec 5.3, App D.4.1)
 TEACHER_SCAN = 48  # points over the range of z: about 0.1 apart, valleys are several times wider
-NEWTON_STEPS = 4  # each call starts from the balance found nearby
+NEWTON_STEPS = 3  # each call starts from the balance found nearby
 TOKEN_STEPS = 60  # at the most; a handful is the rule
 OUT_OF_REACH = 1e3  # above every ln C and every loss
 TINY = 1e-300  # keeps logarithms finite where a bound is met exactly
 
 
-def balance_limits(
-    u: Number, law: Number, N_bounds: Number, D_bounds: Number, ops: Number = Floats
-) -> Number:
-    """Return the lowest and highest balance t at which N_T and D_T keep within their bounds.
+def term_ranges(law: Number, N_bounds: Number, D_bounds: Number) -> Number:
+    """Return the ranges of x = A / N_T^alpha and of y = B / D_T^beta within the bounds of N_T and D_T."""
+    return (
+        (law["A"] * N_bounds[1] ** -law["alpha"], law["A"] * N_bounds[0] ** -law["alpha"]),
+        (law["B"] * D_bounds[1] ** -law["beta"], law["B"] * D_bounds[0] ** -law["beta"]),
+    )
 
-    ``u`` is A / N_T^alpha + B / D_T^beta; ``law`` is a supervised law.
-    """
-    x_low, x_high = law["A"] * N_bounds[1] ** -law["alpha"], law["A"] * N_bounds[0] ** -law["alpha"]
-    y_low, y_high = law["B"] * D_bounds[1] ** -law["beta"], law["B"] * D_bounds[0] ** -law["beta"]
+
+def balance_limits(u: Number, ranges: Number, ops: Number = Floats) -> Number:
+    """Return the lowest and highest balance t = ln(x / y) of x + y = u with both in their ranges."""
+    (x_low, x_high), (y_low, y_high) = ranges
     first = ops.maximum(x_low, u - y_high)
     last = ops.maximum(ops.minimum(x_high, u - y_low), first)
     return ops.log(first / ops.maximum(u - first, TINY)), ops.log(last / ops.maximum(u - last, TINY))
@@ -241,11 +243,11 @@ def cheapest_teacher(
     law: Number,
     deltas: Number,
     terms: Number,
-    bounds: Number,
+    ranges: Number,
     steps: int,
     ops: Number = Floats,
 ) -> Number:
-    """Return (F_T, N_T, D_T, t) of the cheapest teacher with loss E + e^z.
+    """Return (F_T, N_T, D_T, t) of the cheapest teacher with loss E + e^z within the ranges of x and y.
 
     The cost F(N_T) (delta_logits D_S + 3 delta_pretraining D_T) on the curve of equal loss is least where
     ln phi (1 + q) = t + ln(alpha / beta), with phi = dlnF/dlnN and q the ratio of the two costs. Newton's
@@ -257,7 +259,7 @@ def cheapest_teacher(
     alpha, beta = law["alpha"], law["beta"]
     log_u = z / law["gamma"]
     log_A, log_B = math.log(law["A"]) - log_u, math.log(law["B"]) - log_u
-    t_low, t_high = balance_limits(ops.exp(log_u), law, bounds[0], bounds[1], ops)
+    t_low, t_high = balance_limits(ops.exp(log_u), ranges, ops)
     q_scale = delta_logits / (3.0 * delta_pretraining) if delta_pretraining > 0.0 else 0.0
     target = math.log(alpha / beta)
     if delta_logits > 0.0 and delta_pretraining == 0.0:
@@ -330,6 +332,7 @@ def plan_student(
     """
     base = law["supervised"]
     terms = flop_terms(context, vocabulary)
+    ranges = term_ranges(base, N_T_bounds, D_T_bounds)
     delta_logits, delta_pretraining = deltas
     F_S = forward_flops(N_S, context, vocabulary)
 
@@ -342,10 +345,8 @@ def plan_student(
     def bill(F_T: Number, D_S: Number, D_T: Number) -> Number:
         return 3.0 * F_S * D_S + F_T * (delta_logits * D_S + 3.0 * delta_pretraining * D_T)
 
-    def teacher(z: Number, t: Number, tokens: Number) -> Number:
-        return cheapest_teacher(
-            z, t, tokens, base, deltas, terms, (N_T_bounds, D_T_bounds), NEWTON_STEPS, ops
-        )
+    def teacher(z: Number, t: Number, tokens: Number, steps: int = NEWTON_STEPS) -> Number:
+        return cheapest_teacher(z, t, tokens, base, deltas, terms, ranges, steps, ops)
 
     def student_loss(z: Number, t: Number) -> Number:
         """Return (L_S, t, z) of the best student whose teacher has the loss E + e^z."""
@@ -383,7 +384,7 @@ def plan_student(
         def tokens(F_T: Number, D_T: Number) -> Number:
             return D_S
 
-    _, N_T, D_T, _ = teacher(z, t, tokens)
+    _, N_T, D_T, _ = teacher(z, t, tokens, 2 * NEWTON_STEPS)
     N_T = ops.minimum(ops.maximum(N_T, N_T_bounds[0]), N_T_bounds[1])
     D_T = ops.minimum(ops.maximum(D_T, D_T_bounds[0]), D_T_bounds[1])
     F_T = forward_flops(N_T, context, vocabulary)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,22 +24,74 @@ LOSS_OF_IGNORANCE = float(np.log(formulas.VOCABULARY))
 """Cross-entropy of a uniform guess over the paper's vocabulary, nats per token."""
 
 
-def _check_coefficients(law: SupervisedLaw | DistillationLaw) -> None:
-    for field in dataclasses.fields(law):
-        if field.name in ("supervised", "name"):
-            continue
-        value = getattr(law, field.name)
-        good = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-        if not good or not np.isfinite(value) or value < 0.0 or (value == 0.0 and field.name != "E"):
+class _Coefficients:
+    """What both laws share: coefficients that are checked, and their way to a plain dict and back."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if field.name == "name":
+                continue
+            if field.name == "supervised":
+                if not isinstance(value, SupervisedLaw):
+                    raise ValueError(f"supervised = {value!r} must be a SupervisedLaw")
+                continue
+            good = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+            if not good or not np.isfinite(value) or value < 0.0 or (value == 0.0 and field.name != "E"):
+                raise ValueError(
+                    f"{field.name} = {value!r} is no coefficient of a {type(self).__name__}: "
+                    "finite and above 0 (E may be 0)"
+                )
+            object.__setattr__(self, field.name, float(value))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the coefficients as a plain dict, as :mod:`~distill_lib.scaling.formulas` takes them.
+
+        Returns
+        -------
+        dict
+            Coefficient by name, and ``name``; ``supervised`` is such a dict itself. It survives JSON.
+        """
+        values = dict(vars(self))
+        if "supervised" in values:
+            values["supervised"] = values["supervised"].to_dict()
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the law that :meth:`to_dict` described.
+
+        Parameters
+        ----------
+        values : mapping
+            Coefficient by name.
+
+        Returns
+        -------
+        SupervisedLaw or DistillationLaw
+            The law.
+
+        Raises
+        ------
+        ValueError
+            For missing, unknown or invalid coefficients.
+        """
+        fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        unknown = sorted(set(values) - set(fields))
+        missing = [n for n, f in fields.items() if n not in values and f.default is dataclasses.MISSING]
+        if unknown or missing:
             raise ValueError(
-                f"{field.name} = {value!r} is no coefficient of a {type(law).__name__}: "
-                "finite and above 0 (E may be 0)"
+                f"a {cls.__name__} takes {', '.join(fields)}; "
+                f"missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}"
             )
-        object.__setattr__(law, field.name, float(value))
+        arguments = dict(values)
+        if "supervised" in arguments:
+            arguments["supervised"] = SupervisedLaw.from_dict(arguments["supervised"])
+        return cls(**arguments)
 
 
 @dataclass(frozen=True)
-class SupervisedLaw:
+class SupervisedLaw(_Coefficients):
     """L(N, D) = E + (A / N^alpha + B / D^beta)^gamma (Eq 1).
 
     Parameters
@@ -68,9 +120,6 @@ class SupervisedLaw:
     beta: float
     gamma: float = 1.0
     name: str = dataclasses.field(default="", compare=False)
-
-    def __post_init__(self) -> None:
-        _check_coefficients(self)
 
     def loss(self, N: ArrayLike, D: ArrayLike) -> _checks.Real:
         """Cross-entropy of a model trained on data (Eq 1).
@@ -183,41 +232,9 @@ class SupervisedLaw:
             raise ValueError("C is too small to train one parameter on one token; give FLOPs, such as 1e19")
         return (float(N), float(D)) if log_C.ndim == 0 else (N, D)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the coefficients as a plain dict, as :mod:`~distill_lib.scaling.formulas` takes them.
-
-        Returns
-        -------
-        dict
-            Coefficient by name.
-        """
-        return {"E": self.E, "A": self.A, "B": self.B, "alpha": self.alpha, "beta": self.beta,
-                "gamma": self.gamma, "name": self.name}  # fmt: skip
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> SupervisedLaw:
-        """Return the law that :meth:`to_dict` described.
-
-        Parameters
-        ----------
-        values : mapping
-            Coefficient by name.
-
-        Returns
-        -------
-        SupervisedLaw
-            The law.
-
-        Raises
-        ------
-        ValueError
-            For missing, unknown or invalid coefficients.
-        """
-        return cls(**_known_fields(cls, values))
-
 
 @dataclass(frozen=True)
-class DistillationLaw:
+class DistillationLaw(_Coefficients):
     """L_S(N_S, D_S, L_T), the loss of a student of a teacher with loss L_T (Eq 8 = Eq 46).
 
     Parameters
@@ -252,11 +269,6 @@ class DistillationLaw:
     d1: float
     supervised: SupervisedLaw
     name: str = dataclasses.field(default="", compare=False)
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.supervised, SupervisedLaw):
-            raise ValueError(f"supervised = {self.supervised!r} must be a SupervisedLaw")
-        _check_coefficients(self)
 
     def loss(self, N_S: ArrayLike, D_S: ArrayLike, L_T: ArrayLike) -> _checks.Real:
         """Cross-entropy of a distilled student (Eq 8, evaluated as Eq 49).
@@ -380,40 +392,6 @@ class DistillationLaw:
         """Return k of exp(-k (L_T / L(N_S, D_S))^(1/f1)), the part of c1, f1 and d1 that data can tell."""
         return self.c1 * self.f1 * self.d1 ** (-1.0 / self.f1)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the coefficients as a plain dict, as :mod:`~distill_lib.scaling.formulas` takes them.
-
-        Returns
-        -------
-        dict
-            Coefficient by name; ``supervised`` is a dict itself.
-        """
-        return {"A": self.A, "B": self.B, "alpha": self.alpha, "beta": self.beta, "gamma": self.gamma,
-                "c0": self.c0, "c1": self.c1, "f1": self.f1, "d1": self.d1,
-                "supervised": self.supervised.to_dict(), "name": self.name}  # fmt: skip
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> DistillationLaw:
-        """Return the law that :meth:`to_dict` described.
-
-        Parameters
-        ----------
-        values : mapping
-            Coefficient by name.
-
-        Returns
-        -------
-        DistillationLaw
-            The law.
-
-        Raises
-        ------
-        ValueError
-            For missing, unknown or invalid coefficients.
-        """
-        fields = _known_fields(cls, values)
-        return cls(**{**fields, "supervised": SupervisedLaw.from_dict(fields["supervised"])})
-
 
 def published_law(reading: Reading = "reconciled") -> DistillationLaw:
     """Both laws with the coefficients of Table 6.
@@ -452,18 +430,6 @@ def published_law(reading: Reading = "reconciled") -> DistillationLaw:
         ),
         name=reading,
     )
-
-
-def _known_fields(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    fields = {field.name: field for field in dataclasses.fields(cls)}
-    unknown = sorted(set(values) - set(fields))
-    missing = [n for n, f in fields.items() if n not in values and f.default is dataclasses.MISSING]
-    if unknown or missing:
-        raise ValueError(
-            f"a {cls.__name__} takes {', '.join(fields)}; "
-            f"missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}"
-        )
-    return dict(values)
 
 
 def _plain(value: Any) -> _checks.Real:

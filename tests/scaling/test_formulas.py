@@ -89,10 +89,10 @@ def same_loss(L_T, N):
 @pytest.mark.parametrize("L_T", [1.7, 2.2, 3.0])
 def test_cheapest_teacher_beats_every_other_of_the_same_loss(L_T, deltas):
     base, D_S = LAW["supervised"], 5e10
-    bounds = (formulas.BOUNDS, formulas.BOUNDS)
+    ranges = formulas.term_ranges(base, formulas.BOUNDS, formulas.BOUNDS)
     z = np.log(L_T - base["E"])
     F, N, D, _ = formulas.cheapest_teacher(
-        z, 0.0, lambda F, D: D_S, base, deltas, formulas.flop_terms(), bounds, 20
+        z, 0.0, lambda F, D: D_S, base, deltas, formulas.flop_terms(), ranges, 20
     )
     assert formulas.supervised_loss(N, D, base) == pytest.approx(L_T, rel=1e-12)
     assert formulas.forward_flops(N) == pytest.approx(F, rel=1e-12)
@@ -105,13 +105,13 @@ def test_cheapest_teacher_beats_every_other_of_the_same_loss(L_T, deltas):
 @pytest.mark.parametrize("L_T", [2.2, 3.0])
 def test_cheapest_teacher_leaves_the_most_tokens_of_a_budget(L_T, deltas):
     base, C, F_S = LAW["supervised"], 1e22, formulas.forward_flops(1e9)
-    bounds = (formulas.BOUNDS, formulas.BOUNDS)
+    ranges = formulas.term_ranges(base, formulas.BOUNDS, formulas.BOUNDS)
 
     def tokens(F, D):
         return (C - 3 * deltas[1] * F * D) / (3 * F_S + deltas[0] * F)
 
     z = np.log(L_T - base["E"])
-    F, N, D, _ = formulas.cheapest_teacher(z, 0.0, tokens, base, deltas, formulas.flop_terms(), bounds, 20)
+    F, N, D, _ = formulas.cheapest_teacher(z, 0.0, tokens, base, deltas, formulas.flop_terms(), ranges, 20)
     N_others, D_others = same_loss(L_T, N * np.geomspace(0.2, 5.0, 2001))
     assert tokens(F, D) >= tokens(formulas.forward_flops(N_others), D_others).max() * (1 - 1e-12)
 
