@@ -1,13 +1,20 @@
 from . import figures as figures
 from . import paper as paper
 from . import runs as runs
+from .scaling import protocols as protocols
 from .scaling.architecture import forward_flops as forward_flops
+from .scaling.comparison import mean_interval as mean_interval
+from .scaling.comparison import paired_students as paired_students
+from .scaling.crossover import crossover as crossover
 from .scaling.fitting import fit_supervised_law as fit_supervised_law
 from .scaling.laws import DistillationLaw as DistillationLaw
 from .scaling.laws import SupervisedLaw as SupervisedLaw
 from .scaling.laws import published_law as published_law
 from .scaling.planning import Plan as Plan
 from .scaling.planning import plan as plan
+from .scaling.planning import plan_map as plan_map
+from .training.corpus import open_corpus as open_corpus
 from .training.losses import kd_loss as kd_loss
+from .training.sweep import run_preset as run_preset
 
 __version__: str

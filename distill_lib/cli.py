@@ -41,6 +41,14 @@ class Reading(StrEnum):
     printed = "printed"
 
 
+class Device(StrEnum):
+    """Where to train."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+    auto = "auto"
+
+
 @app.command()
 def plan(
     student: Annotated[float, typer.Option(help="Student size N_S, parameters without embeddings; 1.5e9 for 1.5B.")],
@@ -60,13 +68,17 @@ def plan(
 def sweep(
     preset: Annotated[str, typer.Argument(help="Which list of runs; smoke is a minute on two cores.")],
     seeds: Annotated[int, typer.Option(min=1, help="Seeds for each compared run.")] = 3,
-    out: Annotated[Path | None, typer.Option(help="The runs table to add to; runs it holds are not repeated.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The runs table to add to; runs it holds are not repeated. By default in runs-local/.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes, one thread each.")] = 2,
+    device: Annotated[Device, typer.Option(help="Where to train; auto takes a GPU where there is one.")] = Device.cpu,
 ) -> None:
     """Train a preset's runs and add them to a runs table; a sweep that was stopped goes on where it was."""
-    from distill_lib.training.sweep import run_preset
+    from distill_lib.training.sweep import SweepError, run_preset
 
-    table = run_preset(preset, seeds=seeds, out=out or Path("runs-local") / f"{preset}.csv", workers=workers)
+    try:
+        table = run_preset(preset, seeds=seeds, out=out, workers=workers, device=device.value)
+    except SweepError as error:
+        raise SystemExit(_say(str(error), 1)) from None
     columns = ["run", "objective", "N", "D", "L", "L_se", "L_T", "seed", "seconds"]
     typer.echo(table[[name for name in columns if name in table]].to_string(index=False))
 

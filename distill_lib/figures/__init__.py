@@ -5,6 +5,7 @@ and computes nothing that a chapter could not name. ``figNN_...`` is Figure NN o
 """
 
 from distill_lib.figures.compute_optimal import distillation_advantage, fig08_compute_optimal_loss
+from distill_lib.figures.own_runs import paired_students, supervised_grid
 from distill_lib.figures.student_loss import fig01_student_against_teacher
 from distill_lib.figures.style import count
 
@@ -13,4 +14,6 @@ __all__ = [
     "distillation_advantage",
     "fig01_student_against_teacher",
     "fig08_compute_optimal_loss",
+    "paired_students",
+    "supervised_grid",
 ]

@@ -8,7 +8,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from distill_lib.figures.style import (
     PAGE_WIDTH,
@@ -18,6 +17,7 @@ from distill_lib.figures.style import (
     log_axis,
     styled,
 )
+from distill_lib.scaling.architecture import forward_flops
 from distill_lib.scaling.laws import DistillationLaw
 from distill_lib.scaling.planning import plan_map
 
@@ -93,13 +93,13 @@ def distillation_advantage(
     *,
     scenarios: Sequence[str] = ("teacher_inference", "teacher_pretraining_inference"),
     N_S: tuple[float, float] = (100e6, 30e9),
-    C: tuple[float, float] = (1e20, 1e26),
+    C: tuple[float, float] = (1e19, 1e25),
     points: tuple[int, int] = (61, 73),
     accuracy: float = LAW_ACCURACY,
 ) -> tuple[Figure, np.ndarray]:
     """Map where distilling beats supervised training with the same compute, and by how much.
 
-    Where the two differ by less than the law's own accuracy the map is hatched: too close to call. Budgets that
+    Where the two differ by less than the law's own accuracy the map is grey: too close to call. Budgets that
     give the student less than one token per parameter are left blank.
 
     Parameters
@@ -122,25 +122,30 @@ def distillation_advantage(
     tuple of Figure and numpy.ndarray
         The figure and its axes, shape [number of scenarios].
     """
-    fig, axes = plt.subplots(1, len(scenarios), figsize=(PAGE_WIDTH, 4.3), sharey=True, squeeze=False)
+    fig, axes = plt.subplots(1, len(scenarios), figsize=(PAGE_WIDTH, 4.2), sharey=True, squeeze=False)
     size, budget = np.geomspace(*N_S, points[0]), np.geomspace(*C, points[1])
+    one_token_per_parameter = 3 * forward_flops(size) * size
     norm = TwoSlopeNorm(0, vmin=-0.15, vmax=0.15)
     for ax, scenario in zip(axes[0], scenarios, strict=True):
         plans = plan_map(size, budget, scenario, law=law)
-        gain = np.where(plans.D_supervised < size[:, None], np.nan, plans.L_S - plans.L_supervised)
+        gain = plans.L_S - plans.L_supervised
         mesh = ax.pcolormesh(budget, size, gain, cmap="RdBu_r", norm=norm, shading="gouraud", rasterized=True)
         relative = gain / plans.L_supervised
-        ax.contourf(budget, size, relative, levels=[-accuracy, accuracy], colors="none", hatches=["////"])
-        ax.contour(budget, size, relative, levels=[-accuracy, accuracy], colors="#444444", linewidths=0.9)
+        ax.contourf(budget, size, relative, levels=[-accuracy, accuracy], colors=["#e3e3e3"])
+        shown = np.ma.masked_where(budget < one_token_per_parameter[:, None], gain)
+        lines = ax.contour(budget, size, shown, levels=[-0.1, -0.05, 0.05, 0.1], colors="#333333", linewidths=0.7)
+        ax.clabel(lines, fmt="%+.2f", fontsize=8)
+        ax.fill_betweenx(size, C[0], one_token_per_parameter, color="white", zorder=3)
+        ax.plot(one_token_per_parameter, size, color="#888888", lw=1, zorder=3)
+        ax.set(xlim=C, ylim=N_S, xlabel="Total compute $C$ (FLOPs)", title=SCENARIO_LABELS[scenario])
         log_axis(ax.xaxis)
         log_axis(ax.yaxis, counts=True)
-        ax.set_title(SCENARIO_LABELS[scenario])
-        ax.set_xlabel("Total compute $C$ (FLOPs)")
         ax.grid(visible=False)
+        ax.text(0.03, 0.96, "less than\none token\nper parameter", transform=ax.transAxes, va="top", fontsize=9, zorder=4)
+        ax.text(0.97, 0.05, f"within {accuracy:.0%}:\ntoo close to call", transform=ax.transAxes, ha="right", fontsize=9)
     axes[0, 0].set_ylabel("Student size $N_S$ (parameters)")
-    bar = fig.colorbar(mesh, ax=axes[0], pad=0.01, extend="both")
-    bar.set_label("distilled − supervised $L_S$ (nats/token)")
-    hatched = Patch(facecolor="white", edgecolor="#444444", hatch="////", label=f"within {accuracy:.0%}: too close to call")
-    blank = Patch(facecolor="white", edgecolor="#bbbbbb", label="less than one token per parameter")
-    fig.legend(handles=[hatched, blank], loc="outside lower center", ncols=2)
+    bar = fig.colorbar(mesh, ax=axes[0], pad=0.015, extend="both", aspect=30)
+    bar.set_label("distilled − supervised loss (nats/token)")
+    bar.ax.text(0.5, 1.06, "train", transform=bar.ax.transAxes, ha="center", va="bottom", color="#b2182b", weight="bold")
+    bar.ax.text(0.5, -0.06, "distil", transform=bar.ax.transAxes, ha="center", va="top", color="#2166ac", weight="bold")
     return fig, axes[0]

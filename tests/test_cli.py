@@ -1,0 +1,79 @@
+"""The command line as a person meets it: real processes, real exit statuses, one line for each fault."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "distill_lib.cli", *arguments], capture_output=True, text=True, check=False, cwd=cwd or ROOT
+    )
+
+
+def one_line(result: subprocess.CompletedProcess[str]) -> str:
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    return lines[0]
+
+
+def test_plan_prints_a_table_and_json_agrees_with_the_library():
+    import distill_lib as dl
+
+    arguments = ["plan", "--student", "1e9", "--budget", "1e21"]
+    assert "teacher inference" in run(*arguments).stdout
+    answer = json.loads(run(*arguments, "--json").stdout)
+    assert answer["L_S"] == dl.plan(N_S=1e9, C=1e21, scenario="teacher_inference").L_S
+
+
+def test_the_two_readings_give_different_plans():
+    losses = {
+        reading: json.loads(
+            run("plan", "--student", "1e9", "--budget", "1e21", "--reading", reading, "--json").stdout
+        )["L_S"]
+        for reading in ("reconciled", "printed")
+    }
+    assert losses["printed"] < losses["reconciled"] - 0.005
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["plan", "--student", "-1", "--budget", "1e21"], "N_S"),
+        (["plan", "--student", "1e9", "--budget", "nan"], "C"),
+        (["runs", "check", "no/such/table.csv"], "no/such/table.csv"),
+        (["sweep", "marathon"], "smoke"),
+    ],
+)
+def test_a_fault_is_one_line_that_names_it(arguments, named):
+    result = run(*arguments)
+    assert result.returncode == 1
+    assert named in one_line(result)
+
+
+def test_runs_check_accepts_the_committed_table_and_names_what_is_wrong(tmp_path):
+    table = ROOT / "data" / "runs" / "smoke.csv"
+    assert "runs in order" in run("runs", "check", str(table)).stdout
+    text = table.read_text().splitlines()
+    columns = text[0].split(",")
+    row = text[1].split(",")
+    row[columns.index("L")] = "-3.0"
+    broken = tmp_path / "broken.csv"
+    broken.write_text("\n".join([text[0], ",".join(row), *text[2:]]) + "\n")
+    result = run("runs", "check", str(broken))
+    assert result.returncode == 1
+    line = one_line(result)
+    assert "L" in line
+    assert "-3.0" in line
+
+
+def test_help_lists_the_commands():
+    text = run("--help").stdout
+    for command in ("plan", "sweep", "runs"):
+        assert command in text
