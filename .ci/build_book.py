@@ -40,7 +40,15 @@ def run_jupyter_book() -> int:
     """Build into the work folder; show what is being done, keep the whole log."""
     # The console script of this very environment, whatever PATH holds; kernels start from it too.
     programs = Path(sys.executable).parent
-    command = [str(programs / "jupyter-book"), "build", ".", "--toc", "book/_toc.yml", "--path-output", str(WORK)]
+    command = [
+        str(programs / "jupyter-book"),
+        "build",
+        ".",
+        "--toc",
+        "book/_toc.yml",
+        "--path-output",
+        str(WORK),
+    ]
     command += ["--all", "-W", "-n", "--keep-going"]
     environment = dict(os.environ, PATH=f"{programs}{os.pathsep}{os.environ['PATH']}")
     with LOG.open("w") as log:
@@ -81,7 +89,9 @@ def main() -> int:
             reports = sorted((WORK / "_build" / "html" / "reports").rglob("*.err.log"))
             for report in reports:
                 print(f"--- {report.stem}\n{report.read_text()[-3000:]}", file=sys.stderr)
-            print("book: the build failed (see the lines above; all of it in _build/book.log).", file=sys.stderr)
+            print(
+                "book: the build failed (see the lines above; all of it in _build/book.log).", file=sys.stderr
+            )
             return 1
         problems = broken_links(WORK / "_build" / "html")
         if problems:

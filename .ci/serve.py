@@ -32,7 +32,10 @@ def main() -> int:
     except OSError as error:
         if error.errno in (errno.EADDRINUSE, errno.EACCES):
             why = "is in use" if error.errno == errno.EADDRINUSE else "may not be opened"
-            print(f"serve: port {text} {why}; choose another: make serve PORT={int(text) % 65535 + 1}", file=sys.stderr)
+            print(
+                f"serve: port {text} {why}; choose another: make serve PORT={int(text) % 65535 + 1}",
+                file=sys.stderr,
+            )
             return 1
         raise
     print(f"The book is at http://localhost:{text} (stop with Ctrl-C)", flush=True)

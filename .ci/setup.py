@@ -120,7 +120,10 @@ def pip(arguments, total=0):
             if found:
                 stop(remedy.format(*found.groups()))
         errors = [line.strip() for line in tail if line.startswith("ERROR")]
-        stop("pip failed (%s); the whole log is in .cache/setup.log" % (errors[-1] if errors else "no reason given"))
+        stop(
+            "pip failed (%s); the whole log is in .cache/setup.log"
+            % (errors[-1] if errors else "no reason given")
+        )
 
 
 def main():
@@ -134,8 +137,13 @@ def main():
     shutil.rmtree(VENV, ignore_errors=True)
     complete = False
     try:
-        print("setup: creating .venv and installing the packages of requirements.lock (2 to 5 minutes)", flush=True)
-        made = subprocess.run([sys.executable, "-m", "venv", VENV], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        print(
+            "setup: creating .venv and installing the packages of requirements.lock (2 to 5 minutes)",
+            flush=True,
+        )
+        made = subprocess.run(
+            [sys.executable, "-m", "venv", VENV], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
         if made.returncode:
             stop("venv failed: " + made.stdout.decode(errors="replace").strip().splitlines()[-1])
         index = os.environ.get("TORCH_INDEX")

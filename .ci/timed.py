@@ -21,7 +21,10 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     except FileNotFoundError:
-        print(f"{name}: {command[0]} is missing; `make distclean setup` makes the environment anew.", file=sys.stderr)
+        print(
+            f"{name}: {command[0]} is missing; `make distclean setup` makes the environment anew.",
+            file=sys.stderr,
+        )
         return 127
     seconds = time.perf_counter() - begin
     TIMINGS.parent.mkdir(exist_ok=True)

@@ -51,13 +51,17 @@ class Device(StrEnum):
 
 @app.command()
 def plan(
-    student: Annotated[float, typer.Option(help="Student size N_S, parameters without embeddings; 1.5e9 for 1.5B.")],
+    student: Annotated[
+        float, typer.Option(help="Student size N_S, parameters without embeddings; 1.5e9 for 1.5B.")
+    ],
     budget: Annotated[float, typer.Option(help="Total compute C, FLOPs.")],
-    scenario: Annotated[Scenario, typer.Option(help="Who pays for the teacher.")] = Scenario.teacher_inference,
+    scenario: Annotated[
+        Scenario, typer.Option(help="Who pays for the teacher.")
+    ] = Scenario.teacher_inference,
     reading: Annotated[Reading, typer.Option(help="How B' of Table 6 is read.")] = Reading.reconciled,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
-    """Plan a distillation: which teacher, how many tokens, what loss, and is it worth it?"""
+    """Plan a distillation: which teacher, how many tokens, what loss, and whether it is worth it."""
     import distill_lib as dl
 
     found = dl.plan(N_S=student, C=budget, scenario=scenario.value, law=dl.published_law(reading.value))
@@ -68,9 +72,16 @@ def plan(
 def sweep(
     preset: Annotated[str, typer.Argument(help="Which list of runs; smoke is a minute on two cores.")],
     seeds: Annotated[int, typer.Option(min=1, help="Seeds for each compared run.")] = 3,
-    out: Annotated[Path | None, typer.Option(help="The runs table to add to; runs it holds are not repeated. By default in runs-local/.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The runs table to add to; runs it holds are not repeated. By default in runs-local/."
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes, one thread each.")] = 2,
-    device: Annotated[Device, typer.Option(help="Where to train; auto takes a GPU where there is one.")] = Device.cpu,
+    device: Annotated[
+        Device, typer.Option(help="Where to train; auto takes a GPU where there is one.")
+    ] = Device.cpu,
 ) -> None:
     """Train a preset's runs and add them to a runs table; a sweep that was stopped goes on where it was."""
     from distill_lib.training.sweep import SweepError, run_preset
@@ -89,7 +100,9 @@ def check_runs(file: Annotated[Path, typer.Argument(help="A runs table, CSV.")])
     from distill_lib import runs
 
     table = runs.read(file)
-    kinds = ", ".join(f"{count} {objective}" for objective, count in table["objective"].value_counts().items())
+    kinds = ", ".join(
+        f"{count} {objective}" for objective, count in table["objective"].value_counts().items()
+    )
     typer.echo(f"{file}: {len(table)} runs in order ({kinds}).")
 
 
@@ -104,7 +117,10 @@ def main() -> int:
     try:
         app(standalone_mode=True)
     except KeyboardInterrupt:
-        return _say("interrupted; the runs that were finished are in the table, the same command goes on from there", 130)
+        return _say(
+            "interrupted; the runs that were finished are in the table, the same command goes on from there",
+            130,
+        )
     except OSError as error:
         if error.errno == errno.ENOSPC:
             return _say("the disk is full: free some space, then run the same command again", 1)

@@ -12,7 +12,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "distill_lib.cli", *arguments], capture_output=True, text=True, check=False, cwd=cwd or ROOT
+        [sys.executable, "-m", "distill_lib.cli", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd or ROOT,
     )
 
 

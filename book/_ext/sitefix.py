@@ -22,7 +22,9 @@ def mathjax_source() -> Path:
     """Folder of MathJax in the installed package, which only carries the files."""
     spec = importlib.util.find_spec("sphinx-mathjax-offline")
     if spec is None or spec.origin is None:
-        raise RuntimeError("MathJax is missing: install the [book] extra, which brings sphinx-mathjax-offline")
+        raise RuntimeError(
+            "MathJax is missing: install the [book] extra, which brings sphinx-mathjax-offline"
+        )
     return Path(spec.origin).parent / "static" / "mathjax"
 
 

@@ -61,7 +61,13 @@ def fig08_compute_optimal_loss(
     maps = {scenario: plan_map(np.asarray(N_S), budget, scenario, law=law) for scenario in SCENARIOS}
     for row, (ax, size) in enumerate(zip(axes.flat, N_S, strict=False)):
         supervised = maps["best_case"].L_supervised[row]
-        ax.plot(budget, supervised, color=SCENARIO_COLOURS["supervised"], lw=2.6, label=SCENARIO_LABELS["supervised"])
+        ax.plot(
+            budget,
+            supervised,
+            color=SCENARIO_COLOURS["supervised"],
+            lw=2.6,
+            label=SCENARIO_LABELS["supervised"],
+        )
         for scenario in SCENARIOS:
             ax.plot(
                 budget,
@@ -133,7 +139,9 @@ def distillation_advantage(
         relative = gain / plans.L_supervised
         ax.contourf(budget, size, relative, levels=[-accuracy, accuracy], colors=["#e3e3e3"])
         shown = np.ma.masked_where(budget < one_token_per_parameter[:, None], gain)
-        lines = ax.contour(budget, size, shown, levels=[-0.1, -0.05, 0.05, 0.1], colors="#333333", linewidths=0.7)
+        lines = ax.contour(
+            budget, size, shown, levels=[-0.1, -0.05, 0.05, 0.1], colors="#333333", linewidths=0.7
+        )
         ax.clabel(lines, fmt="%+.2f", fontsize=8)
         ax.fill_betweenx(size, C[0], one_token_per_parameter, color="white", zorder=3)
         ax.plot(one_token_per_parameter, size, color="#888888", lw=1, zorder=3)
@@ -141,11 +149,44 @@ def distillation_advantage(
         log_axis(ax.xaxis)
         log_axis(ax.yaxis, counts=True)
         ax.grid(visible=False)
-        ax.text(0.03, 0.96, "less than\none token\nper parameter", transform=ax.transAxes, va="top", fontsize=9, zorder=4)
-        ax.text(0.97, 0.05, f"within {accuracy:.0%}:\ntoo close to call", transform=ax.transAxes, ha="right", fontsize=9)
+        ax.text(
+            0.03,
+            0.96,
+            "less than\none token\nper parameter",
+            transform=ax.transAxes,
+            va="top",
+            fontsize=9,
+            zorder=4,
+        )
+        ax.text(
+            0.97,
+            0.05,
+            f"within {accuracy:.0%}:\ntoo close to call",
+            transform=ax.transAxes,
+            ha="right",
+            fontsize=9,
+        )
     axes[0, 0].set_ylabel("Student size $N_S$ (parameters)")
     bar = fig.colorbar(mesh, ax=axes[0], pad=0.015, extend="both", aspect=30)
     bar.set_label("distilled − supervised loss (nats/token)")
-    bar.ax.text(0.5, 1.06, "train", transform=bar.ax.transAxes, ha="center", va="bottom", color="#b2182b", weight="bold")
-    bar.ax.text(0.5, -0.06, "distil", transform=bar.ax.transAxes, ha="center", va="top", color="#2166ac", weight="bold")
+    bar.ax.text(
+        0.5,
+        1.06,
+        "train",
+        transform=bar.ax.transAxes,
+        ha="center",
+        va="bottom",
+        color="#b2182b",
+        weight="bold",
+    )
+    bar.ax.text(
+        0.5,
+        -0.06,
+        "distil",
+        transform=bar.ax.transAxes,
+        ha="center",
+        va="top",
+        color="#2166ac",
+        weight="bold",
+    )
     return fig, axes[0]

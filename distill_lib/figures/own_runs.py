@@ -72,7 +72,9 @@ def paired_students(pairs: pd.DataFrame) -> tuple[Figure, np.ndarray]:
     ax = axes[0]
     for row in pairs.itertuples():
         ax.plot([0, 1], [row.supervised, row.distilled], color="#bbbbbb", lw=1, zorder=1)
-    long = pairs.melt(id_vars="seed", value_vars=["supervised", "distilled"], var_name="student", value_name="L")
+    long = pairs.melt(
+        id_vars="seed", value_vars=["supervised", "distilled"], var_name="student", value_name="L"
+    )
     sns.stripplot(
         long, x="student", y="L", hue="student", palette=ROLE_COLOURS, order=["supervised", "distilled"],
         size=7, jitter=False, legend=False, ax=ax, zorder=2,
@@ -80,14 +82,21 @@ def paired_students(pairs: pd.DataFrame) -> tuple[Figure, np.ndarray]:
     for loss in pairs["L_T"].unique():
         ax.axhline(loss, color=ROLE_COLOURS["teacher"], ls=":", lw=1.5)
     ax.annotate(
-        "the teacher", (1.45, pairs["L_T"].max()), color=ROLE_COLOURS["teacher"], ha="right", va="bottom", fontsize=9
+        "the teacher",
+        (1.45, pairs["L_T"].max()),
+        color=ROLE_COLOURS["teacher"],
+        ha="right",
+        va="bottom",
+        fontsize=9,
     )
     ax.set_xlim(-0.5, 1.5)
     ax.set(xlabel="", ylabel="Student cross-entropy $L_S$ (nats/token)", title="the same students, two ways")
     ax.grid(visible=False, axis="x")
 
     ax = axes[1]
-    sns.stripplot(pairs, y="difference", color=ROLE_COLOURS["distilled"], size=7, jitter=0.08, alpha=0.8, ax=ax)
+    sns.stripplot(
+        pairs, y="difference", color=ROLE_COLOURS["distilled"], size=7, jitter=0.08, alpha=0.8, ax=ax
+    )
     difference = mean_interval(pairs["difference"])
     ax.errorbar(0.25, difference.mean, yerr=difference.half_width, fmt="D", color="black", ms=5, capsize=4)
     ax.annotate("mean, 95 % interval", (0.29, difference.mean), va="center", fontsize=9)

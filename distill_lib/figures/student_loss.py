@@ -50,7 +50,7 @@ def fig01_student_against_teacher(
     teacher = np.linspace(*L_T, 241)
     for ax, size in zip(axes.flat, N_S, strict=False):
         for tokens in D_S:
-            student = law.loss(size, tokens, teacher)
+            student = np.asarray(law.loss(size, tokens, teacher))
             ax.plot(teacher, student, color=colours[tokens], lw=1.5)
             best = int(np.argmin(student))
             if 0 < best < len(teacher) - 1:

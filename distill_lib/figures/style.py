@@ -159,5 +159,3 @@ def panel_letter(ax: Axes, letter: str) -> None:
         Its letter.
     """
     ax.text(-0.02, 1.02, letter, transform=ax.transAxes, ha="right", va="bottom", fontweight="bold")
-
-

@@ -71,7 +71,9 @@ def test_the_map_says_what_its_caption_says(law):
     assert relative["teacher_inference"].min() < -4 * LAW_ACCURACY, "left: distilling wins clearly somewhere"
     assert relative["teacher_inference"].max() < LAW_ACCURACY, "left: and loses clearly nowhere"
     assert relative["teacher_pretraining_inference"].min() > -LAW_ACCURACY, "right: it wins clearly nowhere"
-    assert relative["teacher_pretraining_inference"].max() > 4 * LAW_ACCURACY, "right: and loses clearly somewhere"
+    assert relative["teacher_pretraining_inference"].max() > 4 * LAW_ACCURACY, (
+        "right: and loses clearly somewhere"
+    )
 
 
 def test_the_picture_of_the_readme_is_the_one_the_library_draws(law, tmp_path):
@@ -86,7 +88,14 @@ def test_the_picture_of_the_readme_is_the_one_the_library_draws(law, tmp_path):
 def runs_of(law, sizes, tokens, seeds=3, sd=0.01):
     rng = np.random.default_rng(0)
     rows = [
-        {"corpus": "c", "objective": "supervised", "N": n, "D": d, "seed": s, "L": float(law.loss(n, d)) + rng.normal(0, sd)}
+        {
+            "corpus": "c",
+            "objective": "supervised",
+            "N": n,
+            "D": d,
+            "seed": s,
+            "L": float(law.loss(n, d)) + rng.normal(0, sd),
+        }
         for n in sizes
         for d in tokens
         for s in range(seeds)
@@ -106,10 +115,14 @@ def test_the_grid_of_runs_is_drawn_once_per_size_with_the_law_through_it(law):
 
 
 def test_pairs_are_joined_and_their_mean_is_marked():
-    pairs = pd.DataFrame({"seed": [0, 1, 2], "supervised": [3.0, 3.1, 3.2], "distilled": [2.9, 2.9, 3.0], "L_T": 2.5})
+    pairs = pd.DataFrame(
+        {"seed": [0, 1, 2], "supervised": [3.0, 3.1, 3.2], "distilled": [2.9, 2.9, 3.0], "L_T": 2.5}
+    )
     pairs["difference"] = pairs["distilled"] - pairs["supervised"]
     _, axes = figures.paired_students(pairs)
-    joined = [line for line in axes[0].lines if list(line.get_xdata()) == [0, 1] and line.get_linestyle() == "-"]
+    joined = [
+        line for line in axes[0].lines if list(line.get_xdata()) == [0, 1] and line.get_linestyle() == "-"
+    ]
     assert [list(line.get_ydata()) for line in joined] == [[3.0, 2.9], [3.1, 2.9], [3.2, 3.0]]
     diamond = [line for line in axes[1].lines if line.get_marker() == "D"]
     assert diamond[0].get_ydata()[0] == pytest.approx(pairs["difference"].mean())
@@ -121,7 +134,9 @@ def test_a_figure_leaves_the_callers_settings_alone(law):
     assert mpl.rcParams == before
 
 
-@pytest.mark.parametrize(("value", "text"), [(143e6, "143M"), (7.75e9, "7.75B"), (1e12, "1T"), (999.9e6, "1B"), (12, "12")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(143e6, "143M"), (7.75e9, "7.75B"), (1e12, "1T"), (999.9e6, "1B"), (12, "12")]
+)
 def test_counts_are_written_as_people_say_them(value, text):
     assert count(value) == text
 

@@ -41,12 +41,17 @@ def typed_numbers(text: str) -> list[str]:
 
 def test_the_guard_sees_a_typed_number_and_lets_labels_pass():
     assert typed_numbers("The student reaches 2.31 nats, 3 % less.") == ["2.31", "3 %"]
-    assert typed_numbers("See Table 6, Eq. 8, $E = 1.22$, `tau=2.0` and {glue:text}`loss:.3f` in Python 3.11.") == []
+    assert (
+        typed_numbers("See Table 6, Eq. 8, $E = 1.22$, `tau=2.0` and {glue:text}`loss:.3f` in Python 3.11.")
+        == []
+    )
 
 
 @pytest.mark.parametrize("path", [*NOTEBOOKS, *PROSE], ids=lambda path: path.name)
 def test_no_number_is_typed_into_prose(path):
-    texts = [source(cell) for cell in cells(path, "markdown")] if path.suffix == ".ipynb" else [path.read_text()]
+    texts = (
+        [source(cell) for cell in cells(path, "markdown")] if path.suffix == ".ipynb" else [path.read_text()]
+    )
     found = [number for text in texts for number in typed_numbers(text)]
     assert not found, f"{path.name}: compute these and show them with glue: {found}"
 
@@ -66,9 +71,15 @@ class TestNotebook:
         for cell in json.loads(path.read_text())["cells"]:
             if cell["cell_type"] == "code":
                 lines = source(cell).splitlines()
-                assert len(lines) <= LONGEST_CELL, f"{len(lines)} lines: longer code belongs in the library\n{source(cell)}"
-                assert previous == "markdown" or "remove-cell" in cell["metadata"].get("tags", []), source(cell)
-            previous = cell["cell_type"] if "remove-cell" not in cell["metadata"].get("tags", []) else previous
+                assert len(lines) <= LONGEST_CELL, (
+                    f"{len(lines)} lines: longer code belongs in the library\n{source(cell)}"
+                )
+                assert previous == "markdown" or "remove-cell" in cell["metadata"].get("tags", []), source(
+                    cell
+                )
+            previous = (
+                cell["cell_type"] if "remove-cell" not in cell["metadata"].get("tags", []) else previous
+            )
 
     def test_imports_the_public_face_only(self, path):
         for cell in cells(path, "code"):
@@ -80,7 +91,9 @@ class TestNotebook:
                     modules = [node.module or ""]
                 for module in modules:
                     assert module.split(".")[0] in ALLOWED, module
-                    assert module in ("distill_lib", "distill_lib.figures") or not module.startswith("distill_lib")
+                    assert module in ("distill_lib", "distill_lib.figures") or not module.startswith(
+                        "distill_lib"
+                    )
 
     def test_every_figure_has_a_caption_a_name_and_words_for_those_who_cannot_see_it(self, path):
         for cell in cells(path, "code"):
@@ -96,7 +109,15 @@ class TestNotebook:
 
     def test_has_the_parts_every_chapter_has(self, path):
         text = "\n".join(source(cell) for cell in cells(path, "markdown"))
-        for part in ("You will learn", "You need", "Takeaway", "Paper and here", "exercise-start", "solution-start", "What's next"):
+        for part in (
+            "You will learn",
+            "You need",
+            "Takeaway",
+            "Paper and here",
+            "exercise-start",
+            "solution-start",
+            "What's next",
+        ):
             assert part in text, f"{path.name} has no part '{part}'"
 
 

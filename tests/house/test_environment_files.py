@@ -64,7 +64,9 @@ def test_lock_satisfies_every_range_of_pyproject():
     pins = locked_here()
     for name, requirement in ranges("train", "book", "dev").items():
         assert name in pins, f"{name} is in pyproject.toml but not in requirements.lock: run `make lock`"
-        assert requirement.specifier.contains(pins[name], prereleases=True), f"{requirement} but {pins[name]} locked"
+        assert requirement.specifier.contains(pins[name], prereleases=True), (
+            f"{requirement} but {pins[name]} locked"
+        )
 
 
 def test_lock_is_closed_under_what_the_installed_packages_require():
@@ -78,11 +80,15 @@ def test_lock_is_closed_under_what_the_installed_packages_require():
         seen.add(name)
         assert name in pins, f"{name} is needed but not locked: run `make lock`"
         installed = distribution(name).version.split("+")[0]
-        assert installed == pins[name], f"{name} {installed} is installed, {pins[name]} is locked: run `make distclean setup`"
+        assert installed == pins[name], (
+            f"{name} {installed} is installed, {pins[name]} is locked: run `make distclean setup`"
+        )
         for text in distribution(name).requires or []:
             child = Requirement(text)
             environments = [{"extra": extra} for extra in extras] or [{"extra": ""}]
-            wanted = child.marker is None or any(child.marker.evaluate(environment) for environment in environments)
+            wanted = child.marker is None or any(
+                child.marker.evaluate(environment) for environment in environments
+            )
             # Torch's CUDA companions are left to pip: a machine with a CPU build has none of them.
             if wanted and not re.match(r"nvidia-|cuda-|triton$", child.name):
                 queue.append((canonicalize_name(child.name), frozenset(child.extras)))
@@ -94,7 +100,9 @@ def test_conda_users_get_the_same_ranges():
     for name, requirement in ranges("train", "book").items():
         ours = CONDA_NAMES.get(name, name)
         assert ours in conda, f"{name} is in pyproject.toml but not in environment.yml"
-        assert conda[ours] == requirement.specifier, f"{name}: {conda[ours]} in environment.yml, {requirement.specifier} here"
+        assert conda[ours] == requirement.specifier, (
+            f"{name}: {conda[ours]} in environment.yml, {requirement.specifier} here"
+        )
     assert conda["python"] == SpecifierSet(project()["requires-python"])
 
 
@@ -103,7 +111,10 @@ def test_environment_yml_asks_for_nothing_unknown():
     assert set(conda_ranges()) <= known
 
 
-@pytest.mark.parametrize("name", ["jupyter-book", "jupyterlab", "numpy", "scipy", "pandas", "matplotlib", "seaborn", "torch", "nbmake"])
+@pytest.mark.parametrize(
+    "name",
+    ["jupyter-book", "jupyterlab", "numpy", "scipy", "pandas", "matplotlib", "seaborn", "torch", "nbmake"],
+)
 def test_the_packages_the_project_is_built_on_are_required(name):
     assert name in ranges("train", "book", "dev")
 

@@ -25,7 +25,9 @@ def run(code: str, *, cwd: Path, path: Path | None = None) -> subprocess.Complet
     if path:
         # The editable install would win over the unpacked wheel: take its finder away.
         prefix += f"sys.path.insert(0, {str(path)!r})\n"
-    return subprocess.run([sys.executable, "-c", prefix + code], cwd=cwd, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", prefix + code], cwd=cwd, capture_output=True, text=True, check=False
+    )
 
 
 def test_import_brings_neither_torch_nor_the_plotting_stack(tmp_path):
@@ -42,7 +44,10 @@ def test_every_public_name_resolves():
 
 
 def test_scaling_wing_works_without_torch(tmp_path):
-    code = HIDE_TORCH + "import distill_lib as dl; print(round(float(dl.published_law().loss(1e9, 2e10, 2.1)), 3))"
+    code = (
+        HIDE_TORCH
+        + "import distill_lib as dl; print(round(float(dl.published_law().loss(1e9, 2e10, 2.1)), 3))"
+    )
     result = run(code, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert 2.1 < float(result.stdout) < 3

@@ -41,14 +41,20 @@ def test_two_supervised_runs_for_one_student_are_refused():
 def test_the_interval_covers_the_mean_as_often_as_it_says():
     rng = np.random.default_rng(0)
     samples = rng.normal(loc=2.0, size=(4000, 5))
-    hits = [interval.low <= 2.0 <= interval.high for interval in (mean_interval(s, level=0.9) for s in samples)]
+    hits = [
+        interval.low <= 2.0 <= interval.high for interval in (mean_interval(s, level=0.9) for s in samples)
+    ]
     # 4,000 draws: the share has a standard error of 0.005.
     assert np.mean(hits) == pytest.approx(0.9, abs=0.02)
 
 
 @pytest.mark.parametrize(
     ("values", "level", "message"),
-    [([1.0], 0.95, "at least two seeds"), ([1.0, np.nan], 0.95, r"values\[1\] is nan"), ([1.0, 2.0], 95, "between 0 and 1")],
+    [
+        ([1.0], 0.95, "at least two seeds"),
+        ([1.0, np.nan], 0.95, r"values\[1\] is nan"),
+        ([1.0, 2.0], 95, "between 0 and 1"),
+    ],
 )
 def test_bad_input_names_the_remedy(values, level, message):
     with pytest.raises(ValueError, match=message):

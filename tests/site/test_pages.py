@@ -8,7 +8,9 @@ pytestmark = pytest.mark.site
 
 SITE = Path(__file__).resolve().parents[2] / "_build" / "html"
 PAGES = sorted(
-    str(path.relative_to(SITE)) for folder in ("book", "notebooks") for path in (SITE / folder).rglob("*.html")
+    str(path.relative_to(SITE))
+    for folder in ("book", "notebooks")
+    for path in (SITE / folder).rglob("*.html")
 ) or ["book/index.html"]
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
@@ -29,7 +31,9 @@ def open_page(browser, url, *, scheme="light", viewport=DESK):
             request_route.abort()
 
     page.route("**/*", route)
-    page.on("console", lambda m: m.type in ("error", "warning") and page.complaints.append(f"{m.type}: {m.text}"))
+    page.on(
+        "console", lambda m: m.type in ("error", "warning") and page.complaints.append(f"{m.type}: {m.text}")
+    )
     page.on("pageerror", lambda error: page.complaints.append(f"exception: {error}"))
     page.on("response", lambda r: r.status >= 400 and page.complaints.append(f"{r.status}: {r.url}"))
     page.goto(url, wait_until="networkidle")
