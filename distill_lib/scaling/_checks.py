@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 
 Real = float | np.ndarray
+
+_ABOVE_ZERO = 5e-324  # the least positive float
 
 # What each symbol counts, its least value, and what to type instead.
 _QUANTITIES: Mapping[str, tuple[str, float, str]] = {
@@ -41,6 +44,8 @@ def positive(name: str, value: Any, kind: str | None = None) -> Real:
         Naming the argument, the (first offending) value, the valid range and the remedy.
     """
     unit, least, remedy = _QUANTITIES[kind or name[0]]
+    if type(value) is float and max(least, _ABOVE_ZERO) <= value < math.inf:
+        return value  # the common case, at once
     bound = (
         f"{name} is in {unit}: finite and {'above 0' if least == 0.0 else f'at least {least:g}'}; {remedy}"
     )
@@ -104,6 +109,8 @@ def number(name: str, value: Any, low: float, high: float, remedy: str) -> float
     ValueError
         Naming the argument, the value, the valid range and the remedy.
     """
+    if type(value) in (int, float) and low <= value <= high:
+        return float(value)  # the common case, at once
     bound = f"{name} must be one number from {low:g} to {high:g}; {remedy}"
     array = _numbers(name, value, bound)
     if array.ndim or not low <= float(array) <= high:

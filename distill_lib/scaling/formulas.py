@@ -80,35 +80,30 @@ def supervised_loss(N: Number, D: Number, law: Number) -> Number:
     return law["E"] + (law["A"] * N ** -law["alpha"] + law["B"] * D ** -law["beta"]) ** law["gamma"]
 
 
-def student_excess(N_S: Number, D_S: Number, L_T: Number, law: Number, ops: Number = Floats) -> Number:
-    """Return ln(L_S - L_T), the second term of Eq 49."""
-    log_L_T = ops.log(L_T)
-    beyond_break = (log_L_T - ops.log(law["d1"] * supervised_loss(N_S, D_S, law["supervised"]))) / law["f1"]
-    return (
-        -law["c0"] * log_L_T
-        - law["c1"] * law["f1"] * log_add(0.0, beyond_break, ops)
-        + law["gamma"] * ops.log(law["A"] * N_S ** -law["alpha"] + law["B"] * D_S ** -law["beta"])
-    )
-
-
 def distillation_loss(N_S: Number, D_S: Number, L_T: Number, law: Number, ops: Number = Floats) -> Number:
     """Return L_S(N_S, D_S, L_T) in nats per token (Eq 8, evaluated through logarithms as in Eq 49)."""
-    return L_T + ops.exp(student_excess(N_S, D_S, L_T, law, ops))
+    return L_T + ops.exp(student_term(N_S, D_S, L_T, law, ops)[0])
 
 
-def excess_and_slopes(N_S: Number, D_S: Number, L_T: Number, law: Number, ops: Number = Floats) -> Number:
-    """Return ln(L_S - L_T) and its derivatives by ln D_S and by ln L_T."""
+def student_term(N_S: Number, D_S: Number, L_T: Number, law: Number, ops: Number = Floats) -> Number:
+    """Return ln(L_S - L_T), the second term of Eq 49, and its derivatives by ln D_S and by ln L_T."""
     base = law["supervised"]
     x, y = base["A"] * N_S ** -base["alpha"], base["B"] * D_S ** -base["beta"]
-    supervised = base["E"] + (x + y) ** base["gamma"]
+    reducible = (x + y) ** base["gamma"]
+    supervised = base["E"] + reducible
+
+    log_L_T = ops.log(L_T)
+    beyond_break = (log_L_T - ops.log(law["d1"] * supervised)) / law["f1"]
+    bend = log_add(0.0, beyond_break, ops)
+
     y_student = law["B"] * D_S ** -law["beta"]
-    beyond_break = (ops.log(L_T) - ops.log(law["d1"] * supervised)) / law["f1"]
-    past = 1.0 / (1.0 + ops.exp(ops.minimum(-beyond_break, 700.0)))
-    base_slope = -base["gamma"] * base["beta"] * (x + y) ** (base["gamma"] - 1.0) * y / supervised
-    share = y_student / (law["A"] * N_S ** -law["alpha"] + y_student)
-    by_tokens = law["c1"] * past * base_slope - law["gamma"] * law["beta"] * share
-    by_teacher = -law["c0"] - law["c1"] * past
-    return student_excess(N_S, D_S, L_T, law, ops), by_tokens, by_teacher
+    both = law["A"] * N_S ** -law["alpha"] + y_student
+    term = -law["c0"] * log_L_T - law["c1"] * law["f1"] * bend + law["gamma"] * ops.log(both)
+
+    past_break = law["c1"] * ops.exp(beyond_break - bend)
+    of_supervised = -base["gamma"] * base["beta"] * reducible * y / ((x + y) * supervised)
+    by_tokens = past_break * of_supervised - law["gamma"] * law["beta"] * y_student / both
+    return term, by_tokens, -law["c0"] - past_break
 
 
 # ---------------------------------------------------------------- counting compute
@@ -145,62 +140,70 @@ def compute_bill(
 
 # ---------------------------------------------------------------- the lowest point of a curve
 
-GOLDEN_RATIO = (5.0**0.5 - 1.0) / 2.0
-GOLDEN_STEPS = 38  # 0.618^38 takes a bracket of 0.2 to 2e-9
+REGULA_FALSI = 12  # steps; six to ten are the rule, and what is left after them is bisected
+BISECTIONS = 32
 
 
 def choose(condition: Number, a: Number, b: Number, ops: Number = Floats) -> Number:
-    """Return the tuple whose members come from the tuple a where the condition holds, else from b."""
+    """Return the tuple a where the condition holds, else the tuple b, member by member."""
+    if ops is Floats:
+        return a if condition else b
     return tuple([ops.where(condition, p, q) for p, q in zip(a, b)])  # noqa: B905 - MicroPython has no strict
 
 
 def lowest_point(evaluate: Number, grid: Number, start: Number, ops: Number = Floats) -> Number:
-    """Return (value, start, place) at the lowest point of a curve over an evenly falling grid.
+    """Return (value, slope, place, start) at the lowest point of a curve over a falling grid.
 
-    ``evaluate(place, start)`` returns such a triple: the value (infinite where there is none), an aid that
-    the next call nearby may start from, and the place. The grid is scanned and its two deepest valleys
-    are searched by golden section: a curve with a capacity gap can have two.
+    ``evaluate(place, start)`` returns such a row: the value (infinite where there is none), its slope, the
+    place, and an aid from which the next call nearby may start. The grid is scanned, and the two deepest
+    of its valleys are searched: a curve with a capacity gap can have two. An end can be the lowest point.
     """
     rows = []
     for place in grid:
         rows.append(evaluate(place + 0.0 * start, start))
-        start = rows[-1][1]
-    wall = (math.inf, rows[0][1], rows[0][2])
-    best = second = wall
-    for i in range(len(rows)):
-        before = rows[i - 1][0] if i > 0 else math.inf
-        after = rows[i + 1][0] if i + 1 < len(rows) else math.inf
-        valley = (rows[i][0] <= before) & (rows[i][0] < after)
-        here = choose(valley, rows[i], wall, ops)
-        deeper = here[0] < best[0]
-        second = choose(deeper, best, choose(here[0] < second[0], here, second, ops), ops)
+        start = rows[-1][3]
+
+    # A valley lies between two rows where the slope changes sign; an end is one if the slope leads to it.
+    pairs = [(rows[0][1] <= 0.0, rows[0], rows[0]), (rows[-1][1] > 0.0, rows[-1], rows[-1])]
+    for i in range(1, len(rows)):
+        pairs.append(((rows[i][1] <= 0.0) & (rows[i - 1][1] > 0.0), rows[i - 1], rows[i]))
+    best = second = (math.inf,) + rows[0] + rows[0]
+    for is_valley, above, below in pairs:
+        depth = ops.where(is_valley, ops.minimum(above[0], below[0]), math.inf)
+        here = (depth,) + above + below  # noqa: RUF005 - MicroPython
+        deeper = depth < best[0]
+        second = choose(deeper, best, choose(depth < second[0], here, second, ops), ops)
         best = choose(deeper, here, best, ops)
 
-    best = golden_section(evaluate, best, grid, ops)
+    lowest = valley_floor(evaluate, best[1:5], best[5:9], ops)
     if ops.any(second[0] < math.inf):
-        other = golden_section(evaluate, second, grid, ops)
-        best = choose(other[0] < best[0], other, best, ops)
-    return best
+        other = valley_floor(evaluate, second[1:5], second[5:9], ops)
+        lowest = choose((second[0] < math.inf) & (other[0] < lowest[0]), other, lowest, ops)
+    return lowest
 
 
-def golden_section(evaluate: Number, row: Number, grid: Number, ops: Number = Floats) -> Number:
-    """Return the row of ``evaluate`` at the bottom of the valley around the place of ``row``."""
-    spacing = grid[0] - grid[1]
-    low = ops.maximum(row[2] - spacing, grid[-1])
-    high = ops.minimum(row[2] + spacing, grid[0])
-    left = evaluate(high - GOLDEN_RATIO * (high - low), row[1])
-    right = evaluate(low + GOLDEN_RATIO * (high - low), left[1])
-    for _ in range(GOLDEN_STEPS):
-        lower = left[0] < right[0]  # where both are infinite the way is up, towards weaker teachers
-        low, high = ops.where(lower, low, left[2]), ops.where(lower, right[2], high)
-        step = GOLDEN_RATIO * (high - low)
-        new = evaluate(ops.where(lower, high - step, low + step), left[1])
-        left, right = choose(lower, new, right, ops), choose(lower, left, new, ops)
-    # The bracket may end at the end of the grid, a bound of the problem, and that may be the optimum.
-    best = choose(left[0] < right[0], left, right, ops)
-    for end in (low, high):
-        new = evaluate(end, best[1])
-        best = choose(new[0] < best[0], new, best, ops)
+def valley_floor(evaluate: Number, above: Number, below: Number, ops: Number = Floats) -> Number:
+    """Return the row where the slope passes zero between two rows, by regula falsi (Illinois).
+
+    At a kink, where a bound takes hold, the slope jumps across zero: the bracket then closes on the kink.
+    """
+    slope_above, slope_below, last = above[1], below[1], 0.0 * above[1]
+    best = choose(above[0] < below[0], above, below, ops)
+    for step in range(REGULA_FALSI + BISECTIONS):
+        width = above[2] - below[2]
+        rise = slope_above - slope_below
+        part = ops.where(rise > 0.0, -slope_below / ops.where(rise > 0.0, rise, 1.0), 0.0)
+        part = part if step < REGULA_FALSI else 0.5
+        new = evaluate(below[2] + part * width, best[3])
+        up = new[1] > 0.0
+        # An end that stays for the second time has its slope halved, or it would stay for ever.
+        slope_below = ops.where(up, ops.where(last > 0.0, 0.5, 1.0) * slope_below, new[1])
+        slope_above = ops.where(up, new[1], ops.where(last < 0.0, 0.5, 1.0) * slope_above)
+        above, below = choose(up, new, above, ops), choose(up, below, new, ops)
+        best = choose(new[0] <= best[0] * (1.0 + 1e-15), new, best, ops)
+        last = ops.where(up, 1.0, -1.0)
+        if not ops.any((abs(new[1]) > 1e-12) & (width > 1e-10)):
+            break
     return best
 
 
@@ -210,11 +213,11 @@ def golden_section(evaluate: Number, row: Number, grid: Number, ops: Number = Fl
 # has one dimension, the teacher loss, written z = ln(L_T - E):
 #   1. the cheapest teacher of that loss is the root of one smooth equation in one unknown, the balance
 #      t = ln of (A / N_T^alpha) / (B / D_T^beta)                                  (cheapest_teacher);
-#   2. what is left of the budget fixes D_S, and the law gives L_S.
+#   2. what is left of the budget fixes D_S, and the law gives L_S and its slope in z.
 
 BOUNDS = (1e6, 1e17)  # of N_T, D_T and D_S in every plan of the paper (Sec 5.3, App D.4.1)
-TEACHER_SCAN = 48  # points over the range of z: about 0.1 apart, valleys are several times wider
-NEWTON_STEPS = 3  # each call starts from the balance found nearby
+TEACHER_SCAN = 24  # points over the range of z: about 0.2 apart, valleys are several times wider
+NEWTON_STEPS = 4  # at the most; each call starts from the balance found nearby
 TOKEN_STEPS = 60  # at the most; a handful is the rule
 OUT_OF_REACH = 1e3  # above every ln C and every loss
 TINY = 1e-300  # keeps logarithms finite where a bound is met exactly
@@ -229,11 +232,13 @@ def term_ranges(law: Number, N_bounds: Number, D_bounds: Number) -> Number:
 
 
 def balance_limits(u: Number, ranges: Number, ops: Number = Floats) -> Number:
-    """Return the lowest and highest balance t = ln(x / y) of x + y = u with both in their ranges."""
+    """Return, twice, a limit of t = ln(x / y) with x + y = u and whether it is the bound of D_T."""
     (x_low, x_high), (y_low, y_high) = ranges
     first = ops.maximum(x_low, u - y_high)
     last = ops.maximum(ops.minimum(x_high, u - y_low), first)
-    return ops.log(first / ops.maximum(u - first, TINY)), ops.log(last / ops.maximum(u - last, TINY))
+    t_low = ops.log(first / ops.maximum(u - first, TINY))
+    t_high = ops.log(last / ops.maximum(u - last, TINY))
+    return (t_low, u - y_high > x_low), (t_high, u - y_low < x_high)
 
 
 def cheapest_teacher(
@@ -247,20 +252,20 @@ def cheapest_teacher(
     steps: int,
     ops: Number = Floats,
 ) -> Number:
-    """Return (F_T, N_T, D_T, t) of the cheapest teacher with loss E + e^z within the ranges of x and y.
+    """Return (F_T, N_T, D_T, t, slope) of the cheapest teacher with loss E + e^z within its ranges.
 
     The cost F(N_T) (delta_logits D_S + 3 delta_pretraining D_T) on the curve of equal loss is least where
     ln phi (1 + q) = t + ln(alpha / beta), with phi = dlnF/dlnN and q the ratio of the two costs. Newton's
     method starts from the argument ``t``. ``tokens(F_T, D_T)`` gives D_S; where D_S follows from the
-    budget its slope vanishes at the optimum (envelope theorem), so the same step serves.
+    budget its slope vanishes at the optimum (envelope theorem), so the same step serves. The last result
+    is the slope of the cost in z at fixed D_S.
     """
     delta_logits, delta_pretraining = deltas
     c1, c2 = terms
-    alpha, beta = law["alpha"], law["beta"]
-    log_u = z / law["gamma"]
+    alpha, beta, gamma = law["alpha"], law["beta"], law["gamma"]
+    log_u = z / gamma
     log_A, log_B = math.log(law["A"]) - log_u, math.log(law["B"]) - log_u
-    t_low, t_high = balance_limits(ops.exp(log_u), ranges, ops)
-    q_scale = delta_logits / (3.0 * delta_pretraining) if delta_pretraining > 0.0 else 0.0
+    (t_low, low_is_of_D), (t_high, high_is_of_D) = balance_limits(ops.exp(log_u), ranges, ops)
     target = math.log(alpha / beta)
     if delta_logits > 0.0 and delta_pretraining == 0.0:
         # Its tokens are free, so the cheapest teacher sees as many as allowed and is as small as can be.
@@ -273,16 +278,24 @@ def cheapest_teacher(
         n = ops.exp((log_A - t + w) / (3.0 * alpha))  # N_T^(1/3)
         D_T = ops.exp((log_B + w) / beta)
         inner = (n + c1) * n + c2
+        outer = (n + 2.0 / 3.0 * c1) * n + c2 / 3.0  # phi is outer / inner
         F_T = 2.0 * n * inner
+        logits, training = delta_logits * tokens(F_T, D_T), 3.0 * delta_pretraining * D_T
         if steps == 0:
-            return F_T, n * n * n, D_T, t
-        steps -= 1
-        outer = (n + 2.0 / 3.0 * c1) * n + c2 / 3.0
-        q = q_scale * tokens(F_T, D_T) / D_T
+            break
+        q = logits / training if delta_pretraining > 0.0 else 0.0
         share = e / (1.0 + e)
         bend = n / 3.0 * ((2.0 * n + 2.0 / 3.0 * c1) / outer - (2.0 * n + c1) / inner)
         slope = 1.0 + bend * (1.0 - share) / alpha + q / (1.0 + q) * share / beta
-        t = t + (ops.log(outer / inner * (1.0 + q)) - t - target) / slope
+        step = (ops.log(outer / inner * (1.0 + q)) - t - target) / slope
+        t = t + step
+        steps = steps - 1 if ops.any(abs(step) > 1e-7) else 0  # Newton squares what is left
+
+    # A better teacher costs more tokens at the same size, or more size where the tokens are at a bound.
+    by_tokens = -F_T * training * (1.0 + e) / (gamma * beta)
+    by_size = -2.0 * n * outer * (logits + training) * (1.0 + 1.0 / e) / (gamma * alpha)
+    tokens_bound = ((t >= t_high) & high_is_of_D) | ((t <= t_low) & low_is_of_D)
+    return F_T, n * n * n, D_T, t, ops.where(tokens_bound, by_size, by_tokens)
 
 
 def tokens_for_loss(
@@ -297,9 +310,9 @@ def tokens_for_loss(
     wanted = ops.log(ops.maximum(L_S - L_T, TINY))
     s = math.log(D_bounds[0]) + 0.0 * (N_S * wanted)
     low, high = s, math.log(D_bounds[1]) + 0.0 * s
-    possible = student_excess(N_S, D_bounds[1], L_T, law, ops) <= wanted
+    possible = student_term(N_S, D_bounds[1], L_T, law, ops)[0] <= wanted
     for _ in range(TOKEN_STEPS):
-        excess, slope, _ = excess_and_slopes(N_S, ops.exp(s), L_T, law, ops)
+        excess, slope, _ = student_term(N_S, ops.exp(s), L_T, law, ops)
         too_few = excess > wanted
         low, high = ops.where(too_few, s, low), ops.where(too_few, high, s)
         shrink = 1.0 + beta * gamma / slope * (1.0 - ops.exp((wanted - excess) / gamma))
@@ -335,56 +348,78 @@ def plan_student(
     ranges = term_ranges(base, N_T_bounds, D_T_bounds)
     delta_logits, delta_pretraining = deltas
     F_S = forward_flops(N_S, context, vocabulary)
+    D_low, D_high = D_S_bounds
+
+    def teacher(z: Number, t: Number, tokens: Number, steps: int = NEWTON_STEPS) -> Number:
+        return cheapest_teacher(z, t, tokens, base, deltas, terms, ranges, steps, ops)
 
     def affordable(F_T: Number, D_T: Number) -> Number:
         return (C - 3.0 * delta_pretraining * F_T * D_T) / (3.0 * F_S + delta_logits * F_T)
 
     def within_budget(F_T: Number, D_T: Number) -> Number:
-        return ops.minimum(ops.maximum(affordable(F_T, D_T), D_S_bounds[0]), D_S_bounds[1])
+        return ops.minimum(ops.maximum(affordable(F_T, D_T), D_low), D_high)
 
     def bill(F_T: Number, D_S: Number, D_T: Number) -> Number:
         return 3.0 * F_S * D_S + F_T * (delta_logits * D_S + 3.0 * delta_pretraining * D_T)
 
-    def teacher(z: Number, t: Number, tokens: Number, steps: int = NEWTON_STEPS) -> Number:
-        return cheapest_teacher(z, t, tokens, base, deltas, terms, ranges, steps, ops)
-
     def student_loss(z: Number, t: Number) -> Number:
-        """Return (L_S, t, z) of the best student whose teacher has the loss E + e^z."""
-        F_T, _, D_T, t = teacher(z, t, within_budget)
-        L_S = distillation_loss(N_S, within_budget(F_T, D_T), base["E"] + ops.exp(z), law, ops)
-        possible = affordable(F_T, D_T) >= D_S_bounds[0] * (1.0 - 1e-12)
-        return ops.where(possible, L_S, math.inf), t, z
+        """Return the row (L_S, slope, z, t) of the best student whose teacher has the loss E + e^z."""
+        above_E = ops.exp(z)
+        L_T = base["E"] + above_E
+        F_T, _, D_T, t, cost_slope = teacher(z, t, within_budget)
+        can_pay = affordable(F_T, D_T)
+        D_S = ops.minimum(ops.maximum(can_pay, D_low), D_high)
+        excess, by_tokens, by_teacher = student_term(N_S, D_S, L_T, law, ops)
+        gain = ops.exp(excess)
+        tokens_slope = ops.where(can_pay < D_high, -cost_slope / (3.0 * F_S + delta_logits * F_T), 0.0)
+        slope = (1.0 + gain * by_teacher / L_T) * above_E + gain * by_tokens * tokens_slope / D_S
+        possible = can_pay >= D_low * (1.0 - 1e-12)
+        return ops.where(possible, L_T + gain, math.inf), ops.where(possible, slope, -1.0), z, t
 
     def tokens_wanted(z: Number) -> Number:
         return tokens_for_loss(N_S, base["E"] + ops.exp(z), target_loss, law, D_S_bounds, ops)
 
     def cost(z: Number, t: Number) -> Number:
-        """Return (ln C, t, z) of the cheapest way to the target loss with the teacher loss E + e^z.
+        """Return the row (ln C, slope, z, t) of the cheapest way to the target with the teacher loss E + e^z.
 
-        Near the floor few teachers will do; a slope outside leads the search to them.
+        Near the floor few teachers will do; by how much the others miss leads the search to them.
         """
+        above_E = ops.exp(z)
+        L_T = base["E"] + above_E
         wanted = tokens_wanted(z)
-        D_S = ops.minimum(wanted, D_S_bounds[1])
-        F_T, _, D_T, t = teacher(z, t, lambda F_T, D_T: D_S)
-        missed_by = distillation_loss(N_S, D_S_bounds[1], base["E"] + ops.exp(z), law, ops) - target_loss
-        return ops.where(wanted < math.inf, ops.log(bill(F_T, D_S, D_T)), OUT_OF_REACH + missed_by), t, z
+        possible = wanted < math.inf
+        D_S = ops.minimum(wanted, D_high)
+        F_T, _, D_T, t, cost_slope = teacher(z, t, lambda F_T, D_T: D_S)
+        excess, by_tokens, by_teacher = student_term(N_S, D_S, L_T, law, ops)
+        gain = ops.exp(excess)
+        loss_slope = (1.0 + gain * by_teacher / L_T) * above_E
+        spent = bill(F_T, D_S, D_T)
+        tokens_slope = ops.where(wanted > D_low, -loss_slope / (gain * by_tokens) * D_S, 0.0)
+        slope = (cost_slope + (3.0 * F_S + delta_logits * F_T) * tokens_slope) / spent
+        missed_by = L_T + gain - target_loss
+        return (
+            ops.where(possible, ops.log(spent), OUT_OF_REACH + missed_by),
+            ops.where(possible, slope, loss_slope),
+            z,
+            t,
+        )
 
     # From weak to strong teachers: if any teacher can be paid for, the first can.
     top = math.log(supervised_loss(N_T_bounds[0], D_T_bounds[0], base) - base["E"])
     bottom = math.log(supervised_loss(N_T_bounds[1], D_T_bounds[1], base) - base["E"])
     grid = [top + (bottom - top) * i / (TEACHER_SCAN - 1) for i in range(TEACHER_SCAN)]
     evaluate = student_loss if target_loss is None else cost
-    value, t, z = lowest_point(evaluate, grid, 0.0 * F_S, ops)
+    value, _, z, t = lowest_point(evaluate, grid, 0.0 * F_S, ops)
 
     if target_loss is None:
         tokens = within_budget
     else:
-        D_S = ops.minimum(tokens_wanted(z), D_S_bounds[1])
+        D_S = ops.minimum(tokens_wanted(z), D_high)
 
         def tokens(F_T: Number, D_T: Number) -> Number:
             return D_S
 
-    _, N_T, D_T, _ = teacher(z, t, tokens, 2 * NEWTON_STEPS)
+    N_T, D_T = teacher(z, t, tokens, 2 * NEWTON_STEPS)[1:3]
     N_T = ops.minimum(ops.maximum(N_T, N_T_bounds[0]), N_T_bounds[1])
     D_T = ops.minimum(ops.maximum(D_T, D_T_bounds[0]), D_T_bounds[1])
     F_T = forward_flops(N_T, context, vocabulary)

@@ -356,13 +356,15 @@ class DistillationLaw(_Coefficients):
         _checks.broadcast(N_S=N_S, D_S=D_S)
         law = self.to_dict()
 
-        def evaluate(z: Any, start: Any) -> tuple[Any, Any, Any]:
-            return formulas.distillation_loss(N_S, D_S, np.exp(z), law, np), start, z
+        def evaluate(z: Any, start: Any) -> tuple[Any, Any, Any, Any]:
+            L_T = np.exp(z)
+            excess, _, by_teacher = formulas.student_term(N_S, D_S, L_T, law, np)
+            return L_T + np.exp(excess), L_T + np.exp(excess) * by_teacher, z, start
 
         top, bottom = np.log(LOSS_OF_IGNORANCE), np.log(max(self.supervised.E, 0.01))
         grid = list(np.linspace(top, bottom, 2 * formulas.TEACHER_SCAN))
         start = np.zeros(np.broadcast_shapes(np.shape(N_S), np.shape(D_S)))
-        L_S, _, z = formulas.lowest_point(evaluate, grid, start, np)
+        L_S, _, z, _ = formulas.lowest_point(evaluate, grid, start, np)
         return _plain(np.exp(z)), _plain(L_S)
 
     def tokens_for_loss(self, N_S: ArrayLike, L_T: ArrayLike, L_S: ArrayLike) -> _checks.Real:

@@ -282,7 +282,7 @@ def optimality_residual(
         The largest violation, nats per e-fold, at the price that makes it least.
     """
     law, base = plan.law.to_dict(), plan.law.supervised
-    excess, by_tokens, by_teacher = formulas.excess_and_slopes(plan.N_S, plan.D_S, plan.L_T, law)
+    excess, by_tokens, by_teacher = formulas.student_term(plan.N_S, plan.D_S, plan.L_T, law)
     gain = math.exp(excess)
     x, y = base.A * plan.N_T**-base.alpha, base.B * plan.D_T**-base.beta
     outer = base.gamma * (x + y) ** (base.gamma - 1.0)

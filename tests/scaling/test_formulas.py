@@ -37,11 +37,11 @@ def test_no_syntax_that_micropython_lacks():
 @pytest.mark.parametrize("L_T", [1.3, 1.9, 2.6, 4.0])
 def test_slopes_equal_central_differences(L_T):
     N, D, h = 7e8, 3e10, 1e-5
-    excess, by_tokens, by_teacher = formulas.excess_and_slopes(N, D, L_T, LAW)
-    assert excess == formulas.student_excess(N, D, L_T, LAW)
+    excess, by_tokens, by_teacher = formulas.student_term(N, D, L_T, LAW)
+    assert formulas.distillation_loss(N, D, L_T, LAW) == L_T + np.exp(excess)
 
     def ex(d, t):
-        return formulas.student_excess(N, D * np.exp(d), L_T * np.exp(t), LAW)
+        return formulas.student_term(N, D * np.exp(d), L_T * np.exp(t), LAW)[0]
 
     assert by_tokens == pytest.approx((ex(h, 0) - ex(-h, 0)) / (2 * h), rel=1e-6)
     assert by_teacher == pytest.approx((ex(0, h) - ex(0, -h)) / (2 * h), rel=1e-6)
@@ -91,7 +91,7 @@ def test_cheapest_teacher_beats_every_other_of_the_same_loss(L_T, deltas):
     base, D_S = LAW["supervised"], 5e10
     ranges = formulas.term_ranges(base, formulas.BOUNDS, formulas.BOUNDS)
     z = np.log(L_T - base["E"])
-    F, N, D, _ = formulas.cheapest_teacher(
+    F, N, D, *_ = formulas.cheapest_teacher(
         z, 0.0, lambda F, D: D_S, base, deltas, formulas.flop_terms(), ranges, 20
     )
     assert formulas.supervised_loss(N, D, base) == pytest.approx(L_T, rel=1e-12)
@@ -111,25 +111,47 @@ def test_cheapest_teacher_leaves_the_most_tokens_of_a_budget(L_T, deltas):
         return (C - 3 * deltas[1] * F * D) / (3 * F_S + deltas[0] * F)
 
     z = np.log(L_T - base["E"])
-    F, N, D, _ = formulas.cheapest_teacher(z, 0.0, tokens, base, deltas, formulas.flop_terms(), ranges, 20)
+    F, N, D, *_ = formulas.cheapest_teacher(z, 0.0, tokens, base, deltas, formulas.flop_terms(), ranges, 20)
     N_others, D_others = same_loss(L_T, N * np.geomspace(0.2, 5.0, 2001))
     assert tokens(F, D) >= tokens(formulas.forward_flops(N_others), D_others).max() * (1 - 1e-12)
 
 
 def test_lowest_point_finds_the_deeper_of_two_valleys():
     def curve(place, start):
-        return (place**2 - 1) ** 2 + 1e-4 * place, start, place
+        return (place**2 - 1) ** 2 + 1e-4 * place, 4 * place * (place**2 - 1) + 1e-4, place, start
 
     grid = [2.0 - 0.1 * i for i in range(41)]
-    value, _, place = formulas.lowest_point(curve, grid, 0.0)
-    assert place == pytest.approx(-1.0, abs=1e-4)
-    assert value == pytest.approx(-1e-4, abs=1e-8)
+    value, slope, place, _ = formulas.lowest_point(curve, grid, 0.0)
+    assert abs(slope) < 1e-12
+    assert place == pytest.approx(-1.0 - 1.25e-5, abs=1e-8)
+    assert value < -1e-4
 
 
-def test_lowest_point_may_be_an_end():
+def test_lowest_point_may_be_an_end_or_a_kink():
     grid = [1.0 - 0.1 * i for i in range(11)]
-    assert formulas.lowest_point(lambda p, s: (p, s, p), grid, 0.0)[2] == pytest.approx(0.0, abs=1e-12)
-    assert formulas.lowest_point(lambda p, s: (-p, s, p), grid, 0.0)[2] == 1.0
+    assert formulas.lowest_point(lambda p, s: (p, 1.0, p, s), grid, 0.0)[2] == grid[-1]
+    assert formulas.lowest_point(lambda p, s: (-p, -1.0, p, s), grid, 0.0)[2] == 1.0
+
+    def kink(p, s):
+        return abs(p - 0.333), 5.0 if p > 0.333 else -0.01, p, s
+
+    assert formulas.lowest_point(kink, grid, 0.0)[2] == pytest.approx(0.333, abs=1e-9)
+
+
+@pytest.mark.parametrize("scenario", formulas.SCENARIOS)
+@pytest.mark.parametrize("target", [None, 2.4])
+def test_slopes_of_the_search_lead_to_the_optimum(scenario, target):
+    """A coarser or finer scan of the teacher loss must give the same plan."""
+    deltas = formulas.SCENARIOS[scenario]
+    found = []
+    for points in (32, 301):
+        saved, formulas.TEACHER_SCAN = formulas.TEACHER_SCAN, points
+        try:
+            found.append(formulas.plan_student(1e9, 1e21, LAW, deltas, target_loss=target))
+        finally:
+            formulas.TEACHER_SCAN = saved
+    for name in ("L_S", "C", "N_T", "D_S"):
+        assert found[0][name] == pytest.approx(found[1][name], rel=1e-9), name
 
 
 MICROPYTHON = shutil.which("micropython")
