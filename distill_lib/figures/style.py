@@ -85,7 +85,11 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
     @wraps(draw)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         with mpl.rc_context(_RC):
-            return draw(*args, **kwargs)
+            drawn = draw(*args, **kwargs)
+            interactive = mpl.is_interactive()
+        # The first figure of a notebook starts its backend, which turns interactive drawing on: keep that.
+        mpl.interactive(interactive)
+        return drawn
 
     return wrapper
 

@@ -145,3 +145,17 @@ def test_ordered_quantities_get_ordered_colours():
     colours = ordered_colours([4e9, 1e9, 16e9])
     luminance = [np.dot(colours[value][:3], (0.3, 0.6, 0.1)) for value in sorted(colours)]
     assert luminance == sorted(luminance)
+
+
+def test_the_first_figure_of_a_notebook_leaves_interactive_drawing_on(law):
+    def turn_on():
+        mpl.interactive(True)
+        return plt.figure()
+
+    was = mpl.is_interactive()
+    try:
+        mpl.interactive(False)
+        figures.style.styled(turn_on)()
+        assert mpl.is_interactive()
+    finally:
+        mpl.interactive(was)
