@@ -19,12 +19,9 @@ sys.meta_path.insert(0, Hide())
 """
 
 
-def run(code: str, *, cwd: Path, path: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run code in a fresh interpreter that sees neither this repository nor the user's settings."""
-    prefix = f"import sys; sys.path[:] = [p for p in sys.path if p not in ('', {str(ROOT)!r})]\n"
-    if path:
-        # The editable install would win over the unpacked wheel: take its finder away.
-        prefix += f"sys.path.insert(0, {str(path)!r})\n"
+def run(code: str, *, cwd: Path, path: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run code in a fresh interpreter that finds the package in one place only."""
+    prefix = f"import sys; sys.path[:] = [{str(path)!r}, *(p for p in sys.path if p not in ('', {str(ROOT)!r}))]\n"
     return subprocess.run(
         [sys.executable, "-c", prefix + code], cwd=cwd, capture_output=True, text=True, check=False
     )
