@@ -92,7 +92,7 @@ COLUMNS = tuple(SCHEMA.columns)
 _OF_A_PAIR = ("teacher_run", "N_T", "D_T", "L_T", "lam", "tau", "direction")
 
 
-def empty_runs() -> pd.DataFrame:
+def empty() -> pd.DataFrame:
     """Make a runs table without rows.
 
     Returns
@@ -101,10 +101,10 @@ def empty_runs() -> pd.DataFrame:
         All columns, typed.
     """
     dtypes = {name: str(column.dtype) for name, column in SCHEMA.columns.items()}
-    return validate_runs(pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in dtypes.items()}))
+    return validate(pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in dtypes.items()}))
 
 
-def read_runs(path: Path | str) -> pd.DataFrame:
+def read(path: Path | str) -> pd.DataFrame:
     """Read and validate a runs table.
 
     Parameters
@@ -126,16 +126,16 @@ def read_runs(path: Path | str) -> pd.DataFrame:
     """
     path = Path(path)
     if path.suffix == ".parquet":
-        return validate_runs(pd.read_parquet(path), source=path.name)
+        return validate(pd.read_parquet(path), source=path.name)
     content = path.read_text()
     torn = _torn_line(content)
     if torn is not None:
-        raise RunsTableError(f"{path.name}: {torn}; distill_lib.runs.repair_runs(path) sets it aside")
+        raise RunsTableError(f"{path.name}: {torn}; distill_lib.runs.repair(path) sets it aside")
     frame = pd.read_csv(io.StringIO(content), dtype="string", keep_default_na=False, na_values=[""])
-    return validate_runs(frame, source=path.name)
+    return validate(frame, source=path.name)
 
 
-def validate_runs(frame: pd.DataFrame, source: str = "runs table") -> pd.DataFrame:
+def validate(frame: pd.DataFrame, source: str = "runs table") -> pd.DataFrame:
     """Check a runs table and give its columns their types.
 
     Parameters
@@ -212,7 +212,7 @@ def _contradictions(frame: pd.DataFrame) -> Iterator[tuple[int, str]]:
                 yield i, f"L_T = {row['L_T']}, but its teacher has L = {losses[teacher]}"
 
 
-def append_run(path: Path | str, row: Mapping[str, Any]) -> None:
+def append(path: Path | str, row: Mapping[str, Any]) -> None:
     """Append one run to a table, whole and durably, also when several processes append at once.
 
     Parameters
@@ -234,13 +234,13 @@ def append_run(path: Path | str, row: Mapping[str, Any]) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f".{path.name}.lock")):
-        there = read_runs(path) if path.exists() else empty_runs()
+        there = read(path) if path.exists() else empty()
         unknown = set(row) - set(COLUMNS)
         if unknown:
             raise RunsTableError(f"{path.name}: unknown column {', '.join(sorted(unknown))}")
         new = pd.DataFrame([{name: row.get(name) for name in COLUMNS}], dtype=object)
         both = new if there.empty else pd.concat([there.astype(object), new], ignore_index=True)
-        _replace_file(path, to_csv(validate_runs(both, source=path.name)))
+        _replace_file(path, to_csv(validate(both, source=path.name)))
 
 
 def to_csv(frame: pd.DataFrame) -> str:
@@ -260,7 +260,7 @@ def to_csv(frame: pd.DataFrame) -> str:
     return str(text)
 
 
-def repair_runs(path: Path | str) -> str | None:
+def repair(path: Path | str) -> str | None:
     """Set a torn last line of a table aside, so that the table can be read and its run repeated.
 
     Parameters

@@ -30,7 +30,7 @@ _TOKENISER_SAMPLE = 1_000_000  # bytes; more text changes the 512 tokens little
 _BATCH = 64  # files tokenised between two moves of the progress bar
 
 
-class CorpusError(RuntimeError):
+class CorpusError(ValueError):
     """The corpus cannot be built, or is too small for what is asked of it."""
 
 

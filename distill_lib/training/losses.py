@@ -1,7 +1,7 @@
 """Losses of distillation, with the traps of the known libraries closed.
 
 Every value is really the divergence it is named after: zero for identical models, in nats per token. The
-paper writes the distillation loss as the cross-entropy with the teacher (Eq 6), which differs from the KL
+paper writes the distillation loss as the cross-entropy with the teacher (its L_KD), which differs from the KL
 divergence by the teacher's entropy: a constant for the student, so both have the same gradient.
 """
 
@@ -30,7 +30,7 @@ def kd_loss(
 ) -> Tensor:
     """Mix distillation and next-token loss: (1 - lam) CE + lam tau^2 KL at temperature tau.
 
-    The factor tau^2 keeps the gradients of both terms comparable (Hinton et al., 2015; paper Eq 6). The
+    The factor tau^2 keeps the gradients of both terms comparable (Hinton et al., 2015; the paper's L_KD). The
     mean is over the tokens that are not ignored. No gradient flows to the teacher.
 
     Parameters
@@ -45,7 +45,7 @@ def kd_loss(
     tau : float
         Temperature, above 0.
     lam : float
-        Share of the distillation term, in [0, 1] (lambda of paper Eq 7).
+        Share of the distillation term, in [0, 1] (the paper's lambda).
     direction : {"forward", "reverse"}
         KL(teacher || student), as in the paper, or KL(student || teacher).
     ignore_index : int
@@ -75,7 +75,8 @@ def kd_loss(
             )
         # Rows are dropped before any arithmetic: a mask times NaN would still be NaN.
         kept = labels != ignore_index
-        student_logits, teacher_logits, labels = student_logits[kept], teacher_logits[kept], labels[kept]
+        if not kept.all():
+            student_logits, teacher_logits, labels = student_logits[kept], teacher_logits[kept], labels[kept]
     if student_logits.shape[:-1].numel() == 0:
         return student_logits.sum()
 
@@ -160,7 +161,7 @@ class _Divergence(torch.autograd.Function):
 
 
 def next_token_loss(logits: Tensor, labels: Tensor, *, ignore_index: int = -100) -> Tensor:
-    """Mean cross-entropy of the next token (paper Eq 4), in float32 or better.
+    """Mean cross-entropy of the next token (the paper's L_NTP), in float32 or better.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ PRESETS = {"smoke": protocols.smoke}
 _OVERHEAD = 3e4
 
 
-class SweepError(RuntimeError):
+class SweepError(ValueError):
     """A sweep cannot start, or had to stop; says in one line why and what to do."""
 
 
@@ -138,13 +138,13 @@ def run_sweep(
     with _one_line_errors(), _only_sweep(table), Reporter(quiet) as reporter:
         corpus = open_corpus(specs[0].corpus, cache, reporter)
         if table.exists():
-            torn = runs.repair_runs(table)
+            torn = runs.repair(table)
             if torn is not None:
                 reporter.say(f"{table.name}: a torn line was set aside in {table.name}.torn")
         sweep = _Sweep(table, corpus, specs, command)
         sweep.run(workers, device, cache_folder(cache), reporter)
         reporter.say(f"{len(sweep.rows)} runs in {table}")
-    return runs.read_runs(table)
+    return runs.read(table)
 
 
 def _need_torch() -> None:
@@ -202,7 +202,7 @@ class _Sweep:
         self.commit = provenance.commit()
         teachers = {spec.teacher.spec_hash: spec.teacher for spec in specs if spec.teacher is not None}
         wanted = {spec.spec_hash: spec for spec in [*teachers.values(), *specs]}
-        there = runs.read_runs(table) if table.exists() else runs.empty_runs()
+        there = runs.read(table) if table.exists() else runs.empty()
         other = set(there["corpus"]) - {corpus.id}
         if other:
             raise SweepError(
@@ -315,7 +315,7 @@ class _Sweep:
 
     def _record(self, spec: RunSpec, measures: dict[str, Any]) -> None:
         row = row_of(spec, measures, self.rows) | {"corpus": self.corpus.id, "commit": self.commit}
-        runs.append_run(self.table, row)
+        runs.append(self.table, row)
         self.rows[spec.spec_hash] = row
         self._claim()
         runs.write_manifest(self.table, self.manifest)
@@ -377,14 +377,17 @@ class _Process:
         package = str(Path(__file__).resolve().parents[2])
         paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
         # One thread each: threads of one worker only take the cores from the other.
-        threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        settings = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        # Glibc gives every freed logit tensor back to the system and fetches it again, page by page: a
+        # third of a step at these sizes. Told to keep memory, it does not; other systems ignore this.
+        settings |= dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(2**30))
         self._process = subprocess.Popen(
             [sys.executable, "-m", "distill_lib.training.worker", str(corpus), str(cache), device],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, **threads, "PYTHONPATH": paths},
+            env={**os.environ, **settings, "PYTHONPATH": paths},
         )
         self._words: list[str] = []
         self._threads = [
@@ -409,8 +412,9 @@ class _Process:
 
     def _forward(self, messages: "queue.Queue[tuple[_Process, dict[str, Any] | None]]") -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            messages.put((self, json.loads(line)))
+        with contextlib.suppress(ValueError):  # half a line, from a worker that was killed
+            for line in self._process.stdout:
+                messages.put((self, json.loads(line)))
         messages.put((self, None))
 
     def _listen(self) -> None:

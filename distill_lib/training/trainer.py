@@ -33,7 +33,7 @@ class Training:
     tokens_per_s : float
         Training tokens per second, evaluation left out.
     device : str
-        Kind of device, such as "cpu".
+        Kind of device, such as "cpu" or "cuda (NVIDIA H100)".
     """
 
     model: Decoder
@@ -122,7 +122,7 @@ def train(
         evaluation=evaluation,
         seconds=time.perf_counter() - started,
         tokens_per_s=(step + 1) * spec.batch_tokens / trained,
-        device=place.type,
+        device=place.type if place.type == "cpu" else f"{place.type} ({torch.cuda.get_device_name(place)})",
     )
 
 

@@ -91,12 +91,13 @@ def emit(**message: Any) -> None:
     **message : object
         Anything that JSON can hold.
     """
-    print(json.dumps(message), flush=True)
+    print(json.dumps(message), file=sys.__stdout__, flush=True)
 
 
 def main() -> None:
     """Serve runs until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep decides when its workers stop
+    sys.stdout = sys.stderr  # the real one carries messages only
     torch.set_num_threads(1)
     folder, cache, device = sys.argv[1:]
     worker = Worker(Corpus(Path(folder)), Path(cache), device)

@@ -1,0 +1,134 @@
+"""Specifications: validated, hashed by all that decides a run, priced."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from distill_lib.scaling.protocols import CorpusSpec, ModelSpec, RunSpec, smoke
+
+SPEC = RunSpec(model=ModelSpec(d_model=16), D=2**17)
+TEACHER = RunSpec(model=ModelSpec(d_model=32), D=2**18, split="teacher")
+
+
+def test_equal_specifications_have_one_hash_and_survive_json():
+    for spec in (SPEC, SPEC.distilled_from(TEACHER, lam=0.5)):
+        again = RunSpec.model_validate(json.loads(json.dumps(spec.model_dump(mode="json"))))
+        assert again == spec
+        assert again.spec_hash == spec.spec_hash
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": ModelSpec(d_model=24)},
+        {"model": ModelSpec(d_model=16, mlp="gated")},
+        {"corpus": CorpusSpec(megabytes=4.0)},
+        {"D": 2**18},
+        {"batch_tokens": 512},
+        {"lr": 1.5e-2},
+        {"warmup": 0.2},
+        {"schedule": "linear"},
+        {"weight_decay": 0.1},
+        {"split": "teacher"},
+        {"seed": 1},
+        {"eval_tokens": 4096},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_whatever_decides_the_result_changes_the_hash(change: dict):
+    assert SPEC.model_copy(update=change).spec_hash != SPEC.spec_hash
+
+
+def test_whatever_describes_the_teacher_changes_the_hash():
+    pairs = [
+        SPEC,
+        SPEC.distilled_from(TEACHER),
+        SPEC.distilled_from(TEACHER, lam=0.5),
+        SPEC.distilled_from(TEACHER, tau=2.0),
+        SPEC.distilled_from(TEACHER, direction="reverse"),
+        SPEC.distilled_from(TEACHER.model_copy(update={"seed": 1})),
+    ]
+    assert len({spec.spec_hash for spec in pairs}) == len(pairs)
+
+
+def test_the_label_of_the_grid_does_not_change_the_hash():
+    assert SPEC.model_copy(update={"protocol": "another"}).spec_hash == SPEC.spec_hash
+
+
+def test_an_option_left_at_none_is_not_hashed():
+    # So that an option added later leaves the hashes of committed tables as they are.
+    class Later(RunSpec):
+        novelty: float | None = None
+
+    assert Later(model=SPEC.model, D=SPEC.D).spec_hash == SPEC.spec_hash
+    assert Later(model=SPEC.model, D=SPEC.D, novelty=1.0).spec_hash != SPEC.spec_hash
+
+
+@pytest.mark.parametrize("mlp", ["squared_relu", "gated"])
+def test_parameters_are_about_24_d_squared(mlp: str):
+    model = ModelSpec(d_model=96, mlp=mlp)
+    assert pytest.approx(24 * 96**2, rel=0.003) == model.N
+
+
+def test_price_is_three_forward_passes_and_one_of_the_teacher():
+    forward, teacher = SPEC.model.architecture.flops_forward, TEACHER.model.architecture.flops_forward
+    assert SPEC.flops == pytest.approx(3 * forward * SPEC.D)
+    assert SPEC.distilled_from(TEACHER).flops == pytest.approx((3 * forward + teacher) * SPEC.D)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"D": 1000}, "not a multiple of batch_tokens"),
+        ({"D": 0}, "greater than 0"),
+        ({"batch_tokens": 100, "D": 1000}, "not a multiple of seq_len"),
+        ({"model": ModelSpec(d_model=16, vocab_size=300)}, "300 tokens"),
+        ({"lr": -1.0}, "greater than 0"),
+        ({"seed": -1}, "greater than or equal to 0"),
+        ({"lam": 0.5}, "without a teacher"),
+        ({"teacher": TEACHER}, "needs lam, tau and direction"),
+        ({"teacher": TEACHER, "lam": 1.5, "tau": 1.0, "direction": "forward"}, "less than or equal to 1"),
+        ({"teacher": TEACHER, "lam": 1.0, "tau": 0.0, "direction": "forward"}, "greater than 0"),
+        ({"teacher": SPEC, "lam": 1.0, "tau": 1.0, "direction": "forward"}, "both read the student half"),
+        ({"corpus": CorpusSpec(megabytes=9), "teacher": TEACHER, "lam": 1.0, "tau": 1.0, "direction": "forward"},
+         "differ in corpus"),
+        ({"learning_rate": 0.1}, "Extra inputs"),
+    ],
+)  # fmt: skip
+def test_bad_specifications_are_refused(options: dict, words: str):
+    with pytest.raises(ValidationError, match=words):
+        RunSpec(**({"model": ModelSpec(d_model=16), "D": 2**17} | options))
+
+
+def test_a_width_must_hold_whole_heads():
+    with pytest.raises(ValidationError, match="d_model=20 is not a multiple of head_dim=8"):
+        ModelSpec(d_model=20)
+
+
+@pytest.mark.parametrize("seeds", [1, 3, 8])
+def test_smoke_has_pairs_that_differ_in_the_objective_alone(seeds: int):
+    specs = smoke(seeds)
+    assert len({spec.spec_hash for spec in specs}) == len(specs)
+    distilled = [spec for spec in specs if spec.objective == "distilled"]
+    assert [spec.seed for spec in distilled] == list(range(seeds))
+    for spec in distilled:
+        twin = spec.model_copy(update={"teacher": None, "lam": None, "tau": None, "direction": None})
+        assert twin in specs
+        assert spec.teacher in specs
+        assert (spec.lam, spec.tau, spec.direction) == (1.0, 1.0, "forward")
+
+
+def test_smoke_has_a_grid_that_a_law_can_be_fitted_to():
+    grid = {(spec.model.N, spec.D) for spec in smoke(1) if spec.split == "student"}
+    sizes, tokens = ({pair[i] for pair in grid} for i in (0, 1))
+    assert len(sizes) >= 3
+    assert len(tokens) >= 3
+    assert len(grid) == len(sizes) * len(tokens)
+
+
+def test_smoke_needs_a_seed():
+    with pytest.raises(ValueError, match="seeds=0"):
+        smoke(0)

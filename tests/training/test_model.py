@@ -1,0 +1,95 @@
+"""The mini transformer: counts, causality, positions, and the learning rates of its groups."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from distill_lib.scaling.protocols import ModelSpec
+from distill_lib.training.model import Decoder, rotary_table, rotate
+
+SPECS = [
+    ModelSpec(d_model=8, n_layers=1, seq_len=16, vocab_size=64),
+    ModelSpec(d_model=24, n_layers=3, seq_len=16, vocab_size=100),
+    ModelSpec(d_model=32, n_layers=2, head_dim=16, mlp="gated", seq_len=16, vocab_size=64),
+]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.mlp}-d{spec.d_model}")
+def test_counted_parameters_are_the_models_parameters(spec: ModelSpec):
+    model = Decoder(spec)
+    counts = model.parameter_counts()
+    assert sum(counts.values()) == sum(weight.numel() for weight in model.parameters())
+    assert counts["non_embedding"] == spec.N
+    assert sum(counts.values()) == spec.architecture.N_total
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.mlp}-d{spec.d_model}")
+def test_every_parameter_is_in_one_optimiser_group(spec: ModelSpec):
+    model = Decoder(spec)
+    groups = model.optimiser_groups(lr=0.1, weight_decay=0.5)
+    members = [id(weight) for group in groups for weight in group["params"]]
+    assert sorted(members) == sorted(id(weight) for weight in model.parameters())
+    rate = {id(weight): group["lr"] for group in groups for weight in group["params"]}
+    assert rate[id(model.head.weight)] == pytest.approx(0.1 * 32 / spec.d_model)
+    assert rate[id(model.blocks[0].up.weight)] == pytest.approx(0.1 * 32 / spec.d_model)
+    assert rate[id(model.embedding.weight)] == pytest.approx(0.1)
+    assert rate[id(model.norm.weight)] == pytest.approx(0.1)
+
+
+def random_head(spec: ModelSpec, seed: int = 0) -> Decoder:
+    """Return a decoder whose head is not zero, as after training."""
+    model = Decoder(spec, seed)
+    with torch.no_grad():
+        model.head.weight.normal_(generator=torch.Generator().manual_seed(seed))
+    return model
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.mlp}-d{spec.d_model}")
+def test_no_position_sees_what_comes_after_it(spec: ModelSpec):
+    model = random_head(spec)
+    tokens = torch.randint(spec.vocab_size, (2, 16), generator=torch.Generator().manual_seed(1))
+    changed = tokens.clone()
+    changed[:, 9] = (changed[:, 9] + 1) % spec.vocab_size
+    before, after = model(tokens), model(changed)
+    torch.testing.assert_close(before[:, :9], after[:, :9])
+    assert (before[:, 9:] != after[:, 9:]).any(dim=-1).all()
+
+
+def test_a_shorter_text_gives_the_same_logits():
+    model = random_head(SPECS[1])
+    tokens = torch.arange(16)[None] % 100
+    torch.testing.assert_close(model(tokens)[:, :5], model(tokens[:, :5]))
+
+
+def test_order_of_earlier_tokens_matters():
+    model = random_head(SPECS[1])
+    tokens = torch.tensor([[5, 6, 7, 8, 9]])
+    swapped = torch.tensor([[6, 5, 7, 8, 9]])
+    assert not torch.allclose(model(tokens)[:, -1], model(swapped)[:, -1])
+
+
+def test_first_loss_is_that_of_a_blind_guess():
+    logits = Decoder(SPECS[0])(torch.zeros(1, 16, dtype=torch.long))
+    loss = torch.nn.functional.cross_entropy(logits[0], torch.arange(16))
+    assert loss.item() == pytest.approx(math.log(64), rel=1e-6)
+
+
+def test_seed_decides_the_weights():
+    spec = SPECS[0]
+    first, same, other = (Decoder(spec, seed).embedding.weight for seed in (3, 3, 4))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
+def test_rotation_keeps_lengths_and_depends_on_distance_alone():
+    table = rotary_table(length=12, head_dim=6)
+    generator = torch.Generator().manual_seed(0)
+    q, k = (torch.randn(1, 1, 1, 6, generator=generator).expand(1, 12, 1, 6).contiguous() for _ in range(2))
+    turned_q, turned_k = rotate(q, table), rotate(k, table)
+    torch.testing.assert_close(turned_q.norm(dim=-1), q.norm(dim=-1))
+    products = turned_q[0, :, 0] @ turned_k[0, :, 0].T
+    torch.testing.assert_close(products[3:, 1:-2].diagonal(), products[3, 1].expand(9))
+    assert abs(products[3, 1] - products[3, 3]) > 1e-3

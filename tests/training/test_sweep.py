@@ -1,0 +1,240 @@
+"""Many runs: resumable at any kill, one row each, and one line for whatever goes wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from filelock import FileLock
+from tiny import tiny_run
+
+from distill_lib import runs
+from distill_lib.scaling.protocols import CorpusSpec
+from distill_lib.training import sweep as module
+from distill_lib.training.corpus import Corpus
+from distill_lib.training.sweep import SweepError, run_preset, run_sweep
+
+TEACHER = tiny_run(split="teacher")
+SPECS = [
+    tiny_run(D=2**12),
+    tiny_run(D=2**12).distilled_from(TEACHER),
+    tiny_run(D=2**12, seed=1).distilled_from(TEACHER, lam=0.5, tau=2.0),
+]
+MEASURED = ["L", "L_se", "kl_teacher", "L_T"]
+
+
+def children() -> set[int]:
+    """List the processes of this one that run a worker."""
+    listing = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True)
+    rows = (line.split(None, 2) for line in listing.stdout.splitlines()[1:])
+    return {
+        int(pid) for pid, parent, args in rows if int(parent) == os.getpid() and "training.worker" in args
+    }
+
+
+@pytest.fixture(scope="module")
+def swept(corpus: Corpus, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    table = tmp_path_factory.mktemp("sweep") / "table.csv"
+    run_sweep(SPECS, table, cache=cache, quiet=True, command="a test")
+    return table
+
+
+def test_one_row_for_each_run_and_the_teacher_that_was_not_asked_for(swept: Path, corpus: Corpus):
+    table = runs.read(swept).set_index("spec_hash")
+    assert set(table.index) == {spec.spec_hash for spec in [TEACHER, *SPECS]}
+    assert (table["status"] == "ok").all()
+    assert (table["corpus"] == corpus.id).all()
+    teacher, (_, first, second) = table.loc[TEACHER.spec_hash], SPECS
+    assert table.loc[first.spec_hash, "L_T"] == teacher["L"]
+    assert table.loc[second.spec_hash, "teacher_run"] == teacher["run"]
+    assert (table.loc[second.spec_hash, "lam"], table.loc[second.spec_hash, "tau"]) == (0.5, 2.0)
+    assert table.loc[first.spec_hash, "kl_teacher"] > 0
+    assert not children()
+
+
+def test_the_manifest_says_where_the_rows_come_from(swept: Path):
+    manifest = runs.verify_manifest(swept)
+    (sweep,) = manifest["sweeps"]
+    assert sweep["command"] == "a test"
+    assert sorted(sweep["runs"]) == sorted(runs.read(swept)["run"])
+    assert set(manifest["specs"]) == {spec.spec_hash for spec in [TEACHER, *SPECS]}
+    assert {"python", "versions", "cores"} <= set(sweep["environment"])
+
+
+def test_a_second_sweep_repeats_nothing_and_adds_what_is_new(
+    swept: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    table = tmp_path / "table.csv"
+    lines = swept.read_text().splitlines(keepends=True)
+    table.write_text("".join(lines)[:-30])  # the last line is torn: its run is repeated
+    runs.manifest_path(table).write_text(runs.manifest_path(swept).read_text())
+    run_sweep([*SPECS, tiny_run(D=2**11)], table, workers=1, cache=cache)
+    assert table.read_text().startswith("".join(lines[:-1]))
+    frame = runs.read(table)
+    assert len(frame) == 5
+    assert frame["run"].is_unique
+    assert sorted(len(sweep["runs"]) for sweep in runs.verify_manifest(table)["sweeps"]) == [1, 4]
+    said = capsys.readouterr().err
+    assert "torn line was set aside" in said
+    assert f"{tiny_run(D=2**11).run}: L = " in said
+    assert "\x1b" not in said  # no terminal, no bar
+
+
+def test_a_lost_teacher_is_trained_again_without_a_second_row(swept: Path, cache: Path, tmp_path: Path):
+    table = tmp_path / "table.csv"
+    lines = swept.read_text().splitlines(keepends=True)
+    table.write_text(
+        "".join([lines[0], *(line for line in lines[1:] if line.startswith("supervised-teacher"))])
+    )
+    for weights in cache.glob(f"checkpoints/{TEACHER.spec_hash}-*/weights.pt"):
+        weights.write_bytes(weights.read_bytes()[:-100])
+    run_sweep(SPECS[1:2], table, workers=1, cache=cache, quiet=True)
+    first, second = (runs.read(path).set_index("spec_hash")[MEASURED] for path in (swept, table))
+    assert len(second) == 2
+    pd.testing.assert_frame_equal(first.loc[second.index], second, check_exact=True)
+
+
+def test_a_killed_sweep_goes_on_where_it_was(corpus: Corpus, cache: Path, swept: Path, tmp_path: Path):
+    table = tmp_path / "table.csv"
+    specs = [tiny_run(D=2**12, seed=seed) for seed in range(20, 22)]
+    content = json.dumps([spec.model_dump(mode="json") for spec in [*SPECS, *specs]])
+    code = (
+        "import json, sys\n"
+        "from distill_lib.scaling.protocols import RunSpec\n"
+        "from distill_lib.training.sweep import run_sweep\n"
+        "specs = [RunSpec.model_validate(spec) for spec in json.loads(sys.argv[3])]\n"
+        "run_sweep(specs, sys.argv[1], cache=sys.argv[2], quiet=True)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(table), str(cache), content])
+    deadline = time.monotonic() + 60
+    while not (table.exists() and len(table.read_text().splitlines()) > 1):
+        assert time.monotonic() < deadline, "no rows"
+        assert process.poll() is None, "ended before it could be killed"
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = runs.read(table)["run"].tolist()
+    assert 0 < len(done) < 6
+    frame = run_sweep([*SPECS, *specs], table, workers=1, cache=cache, quiet=True)
+    assert frame["run"].tolist()[: len(done)] == done
+    assert len(frame) == 6
+    assert frame["run"].is_unique
+    runs.verify_manifest(table)
+    first = runs.read(swept).set_index("spec_hash")[MEASURED]
+    second = frame.set_index("spec_hash")[MEASURED]
+    both = first.index.intersection(second.index)
+    pd.testing.assert_frame_equal(first.loc[both], second.loc[both], check_exact=True)
+
+
+def test_an_interrupt_stops_the_workers_and_keeps_the_rows(
+    corpus: Corpus, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    table = tmp_path / "table.csv"
+    record = module._Sweep._record
+
+    def record_and_stop(*given: object) -> None:
+        record(*given)
+        assert children()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module._Sweep, "_record", record_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(
+            [tiny_run(D=2**12, seed=seed) for seed in range(4)], table, workers=1, cache=cache, quiet=True
+        )
+    assert not children()
+    assert len(runs.read(table)) == 1
+
+
+def test_a_diverged_run_is_recorded_and_its_students_are_named(cache: Path, corpus: Corpus, tmp_path: Path):
+    table = tmp_path / "table.csv"
+    bad = tiny_run(split="teacher", lr=1.0, weight_decay=1000.0, warmup=0.0)
+    student = tiny_run(D=2**12).distilled_from(bad)
+    with pytest.raises(SweepError, match=f"teacher diverged: {student.run}"):
+        run_sweep([student, tiny_run(D=2**12)], table, workers=1, cache=cache, quiet=True)
+    frame = runs.read(table).set_index("spec_hash")
+    assert frame.loc[bad.spec_hash, "status"] == "diverged"
+    assert pd.isna(frame.loc[bad.spec_hash, "L"])
+    assert frame.loc[tiny_run(D=2**12).spec_hash, "status"] == "ok"
+
+
+def test_a_failing_run_is_named_with_its_reason(corpus: Corpus, cache: Path, tmp_path: Path):
+    large = tiny_run(D=2**20)
+    with pytest.raises(SweepError, match=rf"{large.run}: .*tokens asked for.*run the same command to resume"):
+        run_sweep([large], tmp_path / "t.csv", cache=cache, quiet=True)
+
+
+def test_a_worker_that_dies_is_named(
+    corpus: Corpus, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    send = module._Process.send
+
+    def send_and_kill(process: module._Process, order: module._Order) -> None:
+        send(process, order)
+        process._process.kill()
+
+    monkeypatch.setattr(module._Process, "send", send_and_kill)
+    with pytest.raises(SweepError, match=r"its worker ended with code -9 .*out of memory\?"):
+        run_sweep([TEACHER], tmp_path / "t.csv", cache=cache, quiet=True)
+
+
+def test_another_corpus_is_refused(swept: Path, cache: Path):
+    other = CorpusSpec(megabytes=0.05, packages=("stdlib",))
+    with pytest.raises(SweepError, match=r"holds runs on corpus python-512-\w+, here the corpus is"):
+        run_sweep([tiny_run(corpus=other)], swept, cache=cache, quiet=True)
+
+
+def test_corpora_are_not_mixed_in_one_sweep(tmp_path: Path):
+    other = CorpusSpec(megabytes=0.05, packages=("stdlib",))
+    with pytest.raises(SweepError, match="share one corpus"):
+        run_sweep([tiny_run(), tiny_run(corpus=other)], tmp_path / "t.csv", quiet=True)
+
+
+def test_two_sweeps_do_not_write_one_table(tmp_path: Path):
+    with (
+        FileLock(tmp_path / ".t.csv.sweep.lock"),
+        pytest.raises(SweepError, match="another sweep is writing"),
+    ):
+        run_sweep([TEACHER], tmp_path / "t.csv", quiet=True)
+
+
+@pytest.mark.parametrize("module_name", ["torch", "tokenizers"])
+def test_without_the_training_extra_it_says_what_to_install(
+    module_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module_name else find(name))
+    with pytest.raises(SweepError, match=rf'needs {module_name}: pip install "distill-lib\[train\]"'):
+        run_preset("smoke", out=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_one_line(
+    corpus: Corpus, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "table.csv")
+
+    monkeypatch.setattr(runs, "append", full)
+    with pytest.raises(SweepError, match=r"No space left on device \(table.csv\): free some space"):
+        run_sweep([tiny_run(D=2**12)], tmp_path / "t.csv", cache=cache, quiet=True)
+    assert not children()
+
+
+def test_an_unknown_preset_is_answered_with_the_known_ones():
+    with pytest.raises(SweepError, match="no preset 'smok': choose from smoke"):
+        run_preset("smok")
+
+
+@pytest.mark.parametrize("options", [{"seeds": 0}, {"workers": 0}])
+def test_numbers_that_make_no_sense_are_refused(options: dict, tmp_path: Path):
+    with pytest.raises(SweepError, match="=0"):
+        run_preset("smoke", out=tmp_path, **options)

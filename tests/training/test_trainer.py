@@ -1,0 +1,117 @@
+"""One run: it learns, it repeats bit by bit, and it says when it diverges."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from tiny import tiny_run
+
+from distill_lib.training import trainer
+from distill_lib.training.corpus import Corpus, CorpusError
+from distill_lib.training.trainer import rate, resolve_device, train
+
+
+@pytest.fixture(scope="module")
+def teacher(corpus: Corpus) -> trainer.Training:
+    return train(tiny_run(split="teacher", D=2**14), corpus)
+
+
+def test_a_run_learns_and_measures_itself(corpus: Corpus, teacher: trainer.Training):
+    found = teacher.evaluation
+    assert found is not None
+    assert 2.0 < found.L < math.log(corpus.vocab_size) - 0.5
+    assert 0.0 < found.L_se < 0.5
+    assert teacher.device == "cpu"
+    assert teacher.seconds > 0
+    assert teacher.tokens_per_s > 0
+
+
+@pytest.mark.parametrize("objective", ["supervised", "distilled"])
+def test_the_same_specification_gives_the_same_bits(
+    objective: str, corpus: Corpus, teacher: trainer.Training
+):
+    spec = tiny_run(seed=5)
+    given = None
+    if objective == "distilled":
+        spec, given = spec.distilled_from(tiny_run(split="teacher", D=2**14)), teacher.model
+    first, second = (train(spec, corpus, teacher=given) for _ in range(2))
+    assert first.evaluation == second.evaluation
+    for one, other in zip(first.model.parameters(), second.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_another_seed_is_another_run(corpus: Corpus):
+    losses = {train(tiny_run(D=2**12, seed=seed), corpus).evaluation.L for seed in range(3)}
+    assert len(losses) == 3
+
+
+def test_a_distilled_student_comes_near_its_teacher(corpus: Corpus, teacher: trainer.Training):
+    spec = tiny_run(D=2**14)
+    supervised = train(spec, corpus)
+    distilled = train(spec.distilled_from(tiny_run(split="teacher", D=2**14)), corpus, teacher=teacher.model)
+    near = distilled.evaluation.kl_teacher
+    far = trainer.evaluate(supervised.model, corpus, spec.eval_tokens, teacher.model).kl_teacher
+    assert 0.0 < near < far
+
+
+def test_lam_of_zero_trains_as_a_supervised_run(corpus: Corpus, teacher: trainer.Training):
+    spec = tiny_run(D=2**12)
+    mixed = spec.distilled_from(tiny_run(split="teacher", D=2**14), lam=0.0)
+    distilled = train(mixed, corpus, teacher=teacher.model).evaluation.L
+    assert distilled == pytest.approx(train(spec, corpus).evaluation.L, rel=1e-6)
+
+
+def test_progress_adds_up(corpus: Corpus):
+    reported: list[int] = []
+    spec = tiny_run(D=2**13 - 256 * 5)
+    train(spec, corpus, report=reported.append)
+    assert sum(reported) == spec.D
+    assert len(reported) > 1
+
+
+def test_a_diverged_run_ends_early_and_says_so(corpus: Corpus):
+    reported: list[int] = []
+    # A decoupled decay of 1000 times the rate multiplies the weights in every step.
+    result = train(tiny_run(lr=1.0, weight_decay=1000.0, warmup=0.0), corpus, report=reported.append)
+    assert result.diverged
+    assert result.evaluation is None
+    assert sum(reported) < 2**13
+
+
+def test_a_teacher_is_given_exactly_when_it_is_needed(corpus: Corpus, teacher: trainer.Training):
+    with pytest.raises(ValueError, match="a teacher"):
+        train(tiny_run(), corpus, teacher=teacher.model)
+    with pytest.raises(ValueError, match="no teacher"):
+        train(tiny_run().distilled_from(tiny_run(split="teacher")), corpus)
+
+
+def test_a_corpus_that_is_too_small_is_refused(corpus: Corpus):
+    with pytest.raises(CorpusError, match="asked for"):
+        train(tiny_run(D=2**20), corpus)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear"])
+def test_rate_rises_then_falls_to_zero(schedule: str):
+    spec = tiny_run(D=256 * 100, warmup=0.1, schedule=schedule)
+    rates = [rate(step, spec) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9] == rates[10] == 1.0
+    assert rates[55] == pytest.approx(0.5)
+    assert rates[100] == pytest.approx(0.0, abs=1e-12)
+    assert all(a >= b for a, b in pairwise(rates[10:]))
+
+
+def test_warmup_is_200_steps_at_most():
+    spec = tiny_run(D=256 * 10_000, warmup=0.5)
+    assert rate(199, spec) == 1.0
+    assert rate(198, spec) < 1.0
+
+
+def test_auto_takes_what_is_there(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_device("auto").type == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert resolve_device("auto").type == "cuda"
