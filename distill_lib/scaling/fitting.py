@@ -70,6 +70,25 @@ class SupervisedFit:
         )
 
 
+def huber_loss(residuals: ArrayLike, delta: float) -> np.ndarray:
+    """Huber loss, elementwise: half the square up to delta, linear beyond.
+
+    Parameters
+    ----------
+    residuals : array_like
+        Residuals of log loss.
+    delta : float
+        Where the square turns into a line.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape of ``residuals``; the objective of a fit is its sum, not its mean.
+    """
+    size = np.abs(residuals)
+    return np.where(size <= delta, 0.5 * size**2, delta * (size - 0.5 * delta))
+
+
 def fit_supervised_law(
     N: ArrayLike,
     D: ArrayLike,
@@ -219,16 +238,9 @@ class _Problem:
             gamma[:, 0],
         ]
         thetas = np.stack(columns, axis=1)
-        costs = np.array([self.cost(theta) for theta in thetas])
+        costs = np.array([huber_loss(self.residuals(theta), self.delta).sum() for theta in thetas])
         for index in np.argsort(costs, kind="stable")[:_STARTS]:
             yield np.clip(thetas[index][: self.low.size], self.low, self.high)
-
-    def cost(self, theta: np.ndarray) -> float:
-        """Return the objective: Huber losses of the residuals, summed."""
-        size = np.abs(self.residuals(theta))
-        return float(
-            np.where(size <= self.delta, 0.5 * size**2, self.delta * (size - 0.5 * self.delta)).sum()
-        )
 
     def polish(self, start: np.ndarray) -> Any:
         """Return scipy's result from one start, at the tightest tolerance."""

@@ -63,9 +63,19 @@ class Floats:
 
 
 def reconciled_B(B: Number, beta: Number) -> Number:
-    """Return B' per token from a B' that counts D_S in thousands of tokens: B' 1000^beta'.
+    """Return B' per token from a B' that counts D_S in thousands of tokens.
 
-    The reading under which Table 6 agrees with the rest of the paper (erratum e01).
+    This is the reading under which Table 6 agrees with the rest of the paper (erratum e01).
+
+    Parameters
+    ----------
+    B, beta : float
+        B' and beta' as printed.
+
+    Returns
+    -------
+    float
+        B' 1000^beta'.
     """
     return B * 1000.0**beta
 
@@ -76,12 +86,42 @@ def log_add(a: Number, b: Number, ops: Number = Floats) -> Number:
 
 
 def supervised_loss(N: Number, D: Number, law: Number) -> Number:
-    """Return L(N, D) = E + (A / N^alpha + B / D^beta)^gamma in nats per token (Eq 1)."""
+    """Return L(N, D) = E + (A / N^alpha + B / D^beta)^gamma (Eq 1).
+
+    Parameters
+    ----------
+    N, D : float
+        Non-embedding parameters and tokens.
+    law : dict
+        Coefficients of a supervised law.
+
+    Returns
+    -------
+    float
+        Nats per token.
+    """
     return law["E"] + (law["A"] * N ** -law["alpha"] + law["B"] * D ** -law["beta"]) ** law["gamma"]
 
 
 def distillation_loss(N_S: Number, D_S: Number, L_T: Number, law: Number, ops: Number = Floats) -> Number:
-    """Return L_S(N_S, D_S, L_T) in nats per token (Eq 8, evaluated through logarithms as in Eq 49)."""
+    """Return L_S(N_S, D_S, L_T) (Eq 8, evaluated through logarithms as in Eq 49).
+
+    Parameters
+    ----------
+    N_S, D_S : float
+        Non-embedding parameters and tokens of the student.
+    L_T : float
+        Loss of the teacher, nats per token.
+    law : dict
+        Coefficients of a distillation law.
+    ops : module
+        ``numpy`` for arrays.
+
+    Returns
+    -------
+    float
+        Nats per token.
+    """
     return L_T + ops.exp(student_term(N_S, D_S, L_T, law, ops)[0])
 
 
@@ -117,7 +157,20 @@ def flop_terms(context: Number = CONTEXT, vocabulary: Number = VOCABULARY) -> Nu
 
 
 def forward_flops(N: Number, context: Number = CONTEXT, vocabulary: Number = VOCABULARY) -> Number:
-    """Return the forward FLOPs per token of a model with N non-embedding parameters (Eq 69)."""
+    """Return the forward FLOPs per token by the two-term formula (Eq 69).
+
+    Parameters
+    ----------
+    N : float
+        Non-embedding parameters.
+    context, vocabulary : int
+        Tokens of context, and of the vocabulary.
+
+    Returns
+    -------
+    float
+        FLOPs per token.
+    """
     c1, c2 = flop_terms(context, vocabulary)
     return 2.0 * N * (1.0 + c1 * N ** (-1.0 / 3.0) + c2 * N ** (-2.0 / 3.0))
 
@@ -132,7 +185,22 @@ def compute_bill(
     context: Number = CONTEXT,
     vocabulary: Number = VOCABULARY,
 ) -> Number:
-    """Return the FLOPs of (student training, teacher logits, teacher training); backward is 2 forward."""
+    """Return what a distillation costs in FLOPs; a backward pass counts as two forward ones (Table 2).
+
+    Parameters
+    ----------
+    N_S, D_S, N_T, D_T : float
+        Parameters and tokens of student and teacher.
+    delta_logits, delta_pretraining : float
+        The part of the teacher's logits and of its training that is charged, 0 to 1.
+    context, vocabulary : int
+        Tokens of context, and of the vocabulary.
+
+    Returns
+    -------
+    tuple of float
+        Student training, teacher logits, teacher training.
+    """
     F_S = forward_flops(N_S, context, vocabulary)
     F_T = forward_flops(N_T, context, vocabulary)
     return 3.0 * F_S * D_S, delta_logits * F_T * D_S, delta_pretraining * 3.0 * F_T * D_T
@@ -305,6 +373,24 @@ def tokens_for_loss(
 
     Newton's method in y = D_S^-beta', in which (L_S - L_T)^(1/gamma') is nearly a straight line, kept
     inside a bracket.
+
+    Parameters
+    ----------
+    N_S : float
+        Non-embedding parameters of the student.
+    L_T, L_S : float
+        Loss of the teacher, and the loss wanted of the student.
+    law : dict
+        Coefficients of a distillation law.
+    D_bounds : tuple of float
+        Least and most tokens.
+    ops : module
+        ``numpy`` for arrays.
+
+    Returns
+    -------
+    float
+        Tokens.
     """
     gamma, beta = law["gamma"], law["beta"]
     wanted = ops.log(ops.maximum(L_S - L_T, TINY))
@@ -340,8 +426,29 @@ def plan_student(
 ) -> Number:
     """Return the plan of least L_S within C FLOPs, or the cheapest plan that reaches ``target_loss``.
 
-    ``N_S``, ``C`` and ``target_loss`` may be arrays under ``ops=numpy``; ``C`` is ignored with a target
-    loss. The result is a dict of L_S, D_S, N_T, D_T, L_T, C (what the plan spends) and ``feasible``.
+    Parameters
+    ----------
+    N_S : float
+        Non-embedding parameters of the student.
+    C : float
+        FLOPs to spend; ignored with a target loss.
+    law : dict
+        Coefficients of a distillation law.
+    deltas : tuple of float
+        The part of the teacher's logits and of its training that is charged, as in ``SCENARIOS``.
+    context, vocabulary : int
+        Tokens of context, and of the vocabulary.
+    D_S_bounds, N_T_bounds, D_T_bounds : tuple of float
+        Least and most of the unknowns.
+    target_loss : float, optional
+        Wanted L_S.
+    ops : module
+        ``numpy`` for arrays; ``N_S``, ``C`` and ``target_loss`` then broadcast.
+
+    Returns
+    -------
+    dict
+        L_S, D_S, N_T, D_T, L_T, C (what the plan spends), and whether there is a plan: ``feasible``.
     """
     base = law["supervised"]
     terms = flop_terms(context, vocabulary)

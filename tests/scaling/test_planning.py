@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from distill_lib import paper
 from distill_lib.scaling.architecture import forward_flops
 from distill_lib.scaling.laws import published_law
 from distill_lib.scaling.planning import SCENARIOS, plan, plan_map
@@ -104,6 +105,33 @@ def test_app_D5_compute_ratios():
     assert large.C / large.C_supervised == pytest.approx(0.5, abs=0.1)
     printed = plan(1e10, target_loss=2.2, law=LAWS["printed"])
     assert printed.C / printed.C_supervised < 0.01  # why the printed B' cannot be
+
+
+CORNERS = {("small", "small"): (1e9, 1e20), ("small", "large"): (1e9, 1e25), ("large", "small"): (1e10, 1e20),
+           ("large", "large"): (3e10, 1e26)}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "row", list(paper.table("allocation").itertuples()), ids=lambda row: f"{row.students}-{row.budgets}"
+)
+def test_table_3_says_where_compute_goes(row):
+    N_S, C = CORNERS[row.students, row.budgets]
+    shares = plan(N_S, C, row.scenario).shares
+    student, logits, teacher = (
+        shares[k] for k in ("student_training", "teacher_logits", "teacher_pretraining")
+    )
+    said = {
+        "teacher_pretraining": teacher > 0.5,
+        "student_and_logits": teacher < 0.1 and abs(student - logits) < 0.15,
+        "student": student > 0.6,
+        "thirds": max(student, logits, teacher) < 0.5 and min(student, logits, teacher) > 0.2,
+    }
+    assert [name for name, holds in said.items() if holds] == [row.most_to]
+
+
+def test_the_printed_reading_contradicts_table_3():
+    N_S, C = CORNERS["large", "small"]
+    assert plan(N_S, C, SCENARIOS[3], LAWS["printed"]).shares["student_training"] < 0.2
 
 
 def test_a_cap_on_tokens_caps_both_students():
