@@ -14,7 +14,7 @@ PROSE = sorted((ROOT / "book").glob("*.md"))
 
 LONGEST_CELL = 15
 # What a chapter may import: the public face and its figures, numpy and pandas to look around, glue for numbers.
-ALLOWED = {"distill_lib", "numpy", "pandas", "myst_nb", "torch", "pathlib", "__future__"}
+ALLOWED = {"distill_lib", "numpy", "pandas", "myst_nb", "torch", "pathlib", "tempfile", "__future__"}
 
 # Left out before numbers are looked for: code, formulas, roles and directives' options, links, comments.
 NOT_PROSE = [
