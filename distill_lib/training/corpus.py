@@ -5,6 +5,7 @@ on the validation part. The manifest names each file with its hash; the corpus i
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,24 @@ class Corpus:
             Token ids [n], read from disk as needed.
         """
         return self._tokens[part]
+
+    def text(self, tokens: Sequence[int] | NDArray[np.integer]) -> str:
+        """Read tokens back as text.
+
+        Parameters
+        ----------
+        tokens : sequence of int
+            Token ids.
+
+        Returns
+        -------
+        str
+            The text; the mark that separates files is left out.
+        """
+        from tokenizers import Tokenizer
+
+        tokeniser = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+        return tokeniser.decode([int(token) for token in tokens])
 
     def n_windows(self, part: str, seq_len: int) -> int:
         """Count the windows of a part, each token being predicted once at most.
