@@ -127,12 +127,16 @@ def read(path: Path | str) -> pd.DataFrame:
     path = Path(path)
     if path.suffix == ".parquet":
         return validate(pd.read_parquet(path), source=path.name)
+    return validate(_parse(path), source=path.name)
+
+
+def _parse(path: Path) -> pd.DataFrame:
+    """Read a table as text fields, without a look at what they hold."""
     content = path.read_text()
     torn = _torn_line(content)
     if torn is not None:
         raise RunsTableError(f"{path.name}: {torn}; distill_lib.runs.repair(path) sets it aside")
-    frame = pd.read_csv(io.StringIO(content), dtype="string", keep_default_na=False, na_values=[""])
-    return validate(frame, source=path.name)
+    return pd.read_csv(io.StringIO(content), dtype="string", keep_default_na=False, na_values=[""])
 
 
 def validate(frame: pd.DataFrame, source: str = "runs table") -> pd.DataFrame:
@@ -234,13 +238,15 @@ def append(path: Path | str, row: Mapping[str, Any]) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f".{path.name}.lock")):
-        there = read(path) if path.exists() else empty()
         unknown = set(row) - set(COLUMNS)
         if unknown:
             raise RunsTableError(f"{path.name}: unknown column {', '.join(sorted(unknown))}")
-        new = pd.DataFrame([{name: row.get(name) for name in COLUMNS}], dtype=object)
-        both = new if there.empty else pd.concat([there.astype(object), new], ignore_index=True)
-        _replace_file(path, to_csv(validate(both, source=path.name)))
+        rows = [{name: row.get(name) for name in COLUMNS}]
+        if path.exists():
+            there = _parse(path).astype(object)
+            rows = [*there.where(there.notna(), None).to_dict("records"), *rows]
+        frame = validate(pd.DataFrame(rows, dtype=object), source=path.name)
+        _replace_file(path, to_csv(frame))
 
 
 def to_csv(frame: pd.DataFrame) -> str:
