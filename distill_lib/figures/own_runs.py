@@ -48,6 +48,7 @@ def supervised_grid(runs: pd.DataFrame, *, law: SupervisedLaw | None = None) -> 
         ax.plot(tokens, law.loss(size, tokens), "--", color=colour, lw=1, alpha=0.8)
         ax.plot(tokens[inside], law.loss(size, tokens[inside]), color=colour, label=label)
     log_axis(ax.xaxis, counts=True)
+    ax.set_xticks(sorted(supervised["D"].unique()))
     ax.set(xlabel="Training tokens $D$", ylabel="Cross-entropy $L$ (nats/token)")
     ax.legend(title="parameters")
     return fig, ax
