@@ -127,15 +127,14 @@ def read(path: Path | str) -> pd.DataFrame:
     path = Path(path)
     if path.suffix == ".parquet":
         return validate(pd.read_parquet(path), source=path.name)
-    return validate(_parse(path), source=path.name)
+    return validate(_parse(path.read_text(), path.name), source=path.name)
 
 
-def _parse(path: Path) -> pd.DataFrame:
-    """Read a table as text fields, without a look at what they hold."""
-    content = path.read_text()
+def _parse(content: str, source: str) -> pd.DataFrame:
+    """Read CSV text as text fields, without a look at what they hold."""
     torn = _torn_line(content)
     if torn is not None:
-        raise RunsTableError(f"{path.name}: {torn}; distill_lib.runs.repair(path) sets it aside")
+        raise RunsTableError(f"{source}: {torn}; distill_lib.runs.repair(path) sets it aside")
     return pd.read_csv(io.StringIO(content), dtype="string", keep_default_na=False, na_values=[""])
 
 
@@ -187,8 +186,13 @@ def _first_failure(cases: pd.DataFrame, frame: pd.DataFrame) -> str:
     place = f"column {column}" + ("" if pd.isna(row) else f", row {int(row)}")
     value = case["failure_case"] if pd.isna(row) else frame[column].iloc[int(row)]
     if remedy.startswith(("coerce_dtype", "dtype")):
-        remedy = _REMEDIES["not_nullable"] if pd.isna(value) else f"expected {SCHEMA.columns[column].dtype}"
-    return f"{place}: {value!r}; {remedy}"
+        expected = SCHEMA.columns[column]
+        whole = "whole " if "int" in str(expected.dtype).lower() else ""
+        hints = [str(hint.error) for hint in expected.checks]
+        remedy = "; ".join([f"expected a {whole}number", *hints])
+        if pd.isna(value):
+            remedy = _REMEDIES["not_nullable"]
+    return f"{place}: {'empty' if pd.isna(value) else value}; {remedy}"
 
 
 def _contradictions(frame: pd.DataFrame) -> Iterator[tuple[int, str]]:
@@ -241,11 +245,11 @@ def append(path: Path | str, row: Mapping[str, Any]) -> None:
         unknown = set(row) - set(COLUMNS)
         if unknown:
             raise RunsTableError(f"{path.name}: unknown column {', '.join(sorted(unknown))}")
-        rows = [{name: row.get(name) for name in COLUMNS}]
-        if path.exists():
-            there = _parse(path).astype(object)
-            rows = [*there.where(there.notna(), None).to_dict("records"), *rows]
-        frame = validate(pd.DataFrame(rows, dtype=object), source=path.name)
+        line = pd.DataFrame([{name: row.get(name) for name in COLUMNS}], dtype=object)
+        content = path.read_text() if path.exists() else ",".join(COLUMNS) + "\n"
+        # The new row is read back with the others: what is checked is what will be in the file.
+        both = _parse(content + line.to_csv(index=False, header=False, lineterminator="\n"), path.name)
+        frame = validate(both, source=path.name)
         _replace_file(path, to_csv(frame))
 
 

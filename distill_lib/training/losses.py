@@ -7,12 +7,7 @@ divergence by the teacher's entropy: a constant for the student, so both have th
 
 from typing import Any, Literal
 
-try:
-    import torch
-except ModuleNotFoundError as error:  # the core install has no torch
-    raise ModuleNotFoundError(
-        'the losses need PyTorch: pip install "distill-lib[train]"', name="torch"
-    ) from error
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable

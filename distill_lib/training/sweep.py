@@ -130,7 +130,8 @@ def run_sweep(
         Says in one line what is wrong and what to do. Rows that were written stay.
     """
     table = Path(table)
-    _need_torch()
+    if importlib.util.find_spec("tokenizers") is None:  # torch is looked for by the package itself
+        raise SweepError("training needs tokenizers: pip install 'distill-lib[train]'")
     if workers < 1:
         raise SweepError(f"workers={workers}: at least one worker is needed")
     if len({spec.corpus for spec in specs}) != 1:
@@ -145,12 +146,6 @@ def run_sweep(
         sweep.run(workers, device, cache_folder(cache), reporter)
         reporter.say(f"{len(sweep.rows)} runs in {table}")
     return runs.read(table)
-
-
-def _need_torch() -> None:
-    for module in ("torch", "tokenizers"):
-        if importlib.util.find_spec(module) is None:
-            raise SweepError(f'training needs {module}: pip install "distill-lib[train]"')
 
 
 @contextlib.contextmanager
