@@ -6,28 +6,20 @@ from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
-from distill_lib.figures.style import (
-    PAGE_WIDTH,
-    SCENARIO_COLOURS,
-    SCENARIO_LABELS,
-    count,
-    log_axis,
-    styled,
-)
+from distill_lib.figures.advantage import gain_bar, gain_mesh
+from distill_lib.figures.by_scenario import readable_range, scenario_lines
+from distill_lib.figures.style import PAGE_WIDTH, SCENARIO_LABELS, count, log_axis, styled
 from distill_lib.scaling.architecture import forward_flops
 from distill_lib.scaling.laws import DistillationLaw
-from distill_lib.scaling.planning import plan_map
+from distill_lib.scaling.planning import SCENARIOS, plan_map
 
 FIG8_SIZES = (300e6, 1e9, 3e9, 10e9)
 """Student sizes that Figure 8 of the paper shows."""
 
 LAW_ACCURACY = 0.01
 """Relative error that the paper states for both laws (Sec. 4.4, Fig. 5): smaller differences decide nothing."""
-
-SCENARIOS = ("best_case", "teacher_inference", "teacher_pretraining", "teacher_pretraining_inference")
 
 
 @styled
@@ -58,39 +50,16 @@ def fig08_compute_optimal_loss(
     """
     fig, axes = plt.subplots(2, 2, figsize=(PAGE_WIDTH, 6.6), sharex=True)
     budget = np.geomspace(*C, points)
-    maps = {scenario: plan_map(np.asarray(N_S), budget, scenario, law=law) for scenario in SCENARIOS}
+    plans = {scenario: plan_map(np.asarray(N_S), budget, scenario, law=law) for scenario in SCENARIOS}
     for row, (ax, size) in enumerate(zip(axes.flat, N_S, strict=False)):
-        supervised = maps["best_case"].L_supervised[row]
-        ax.plot(
-            budget,
-            supervised,
-            color=SCENARIO_COLOURS["supervised"],
-            lw=2.6,
-            label=SCENARIO_LABELS["supervised"],
-        )
-        for scenario in SCENARIOS:
-            ax.plot(
-                budget,
-                maps[scenario].L_S[row],
-                color=SCENARIO_COLOURS[scenario],
-                label=SCENARIO_LABELS[scenario],
-                ls=(0, (4, 1.5)) if "pretraining" in scenario else "-",
-            )
+        scenario_lines(ax, plans, row, "L_S")
         log_axis(ax.xaxis)
         ax.set_title(f"student {count(size)}")
-        ax.set_ylim(*_readable_range(supervised, [maps[s].L_S[row] for s in SCENARIOS]))
+        ax.set_ylim(*readable_range(plans, row))
     axes.flat[0].legend(loc="upper right")
     fig.supxlabel("Total compute $C$ (FLOPs)", fontsize=10)
     fig.supylabel("Student cross-entropy $L_S$ (nats/token)", fontsize=10)
     return fig, axes
-
-
-def _readable_range(supervised: np.ndarray, others: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Leave out the steep start, where every curve falls off the scale."""
-    everything = np.concatenate([supervised, *others])
-    low, high = float(np.nanmin(everything)), float(np.nanmin(np.stack(others)[:, 0]))
-    margin = 0.05 * (high - low)
-    return low - margin, high + 6 * margin
 
 
 @styled
@@ -131,11 +100,10 @@ def distillation_advantage(
     fig, axes = plt.subplots(1, len(scenarios), figsize=(PAGE_WIDTH, 4.2), sharey=True, squeeze=False)
     size, budget = np.geomspace(*N_S, points[0]), np.geomspace(*C, points[1])
     one_token_per_parameter = 3 * forward_flops(size) * size
-    norm = TwoSlopeNorm(0, vmin=-0.15, vmax=0.15)
     for ax, scenario in zip(axes[0], scenarios, strict=True):
         plans = plan_map(size, budget, scenario, law=law)
         gain = plans.L_S - plans.L_supervised
-        mesh = ax.pcolormesh(budget, size, gain, cmap="RdBu_r", norm=norm, shading="gouraud", rasterized=True)
+        mesh = gain_mesh(ax, budget, size, gain)
         relative = gain / plans.L_supervised
         ax.contourf(budget, size, relative, levels=[-accuracy, accuracy], colors=["#e3e3e3"])
         shown = np.ma.masked_where(budget < one_token_per_parameter[:, None], gain)
@@ -167,26 +135,5 @@ def distillation_advantage(
             fontsize=9,
         )
     axes[0, 0].set_ylabel("Student size $N_S$ (parameters)")
-    bar = fig.colorbar(mesh, ax=axes[0], pad=0.015, extend="both", aspect=30)
-    bar.set_label("distilled − supervised loss (nats/token)")
-    bar.ax.text(
-        0.5,
-        1.06,
-        "train",
-        transform=bar.ax.transAxes,
-        ha="center",
-        va="bottom",
-        color="#b2182b",
-        weight="bold",
-    )
-    bar.ax.text(
-        0.5,
-        -0.06,
-        "distil",
-        transform=bar.ax.transAxes,
-        ha="center",
-        va="top",
-        color="#2166ac",
-        weight="bold",
-    )
+    gain_bar(fig, axes[0], mesh, aspect=30, gap=0.06)
     return fig, axes[0]
