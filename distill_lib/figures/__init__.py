@@ -4,16 +4,94 @@ A figure function takes laws and tables and returns a matplotlib figure with its
 and computes nothing that a chapter could not name. ``figNN_...`` is Figure NN of the paper.
 """
 
+from distill_lib.figures.advantage import (
+    fig06_advantage_over_tokens,
+    fig13_advantage_over_teachers,
+    fig14_advantage_over_compute,
+)
+from distill_lib.figures.by_scenario import (
+    fig17_compute_optimal_loss,
+    fig18_optimal_teacher_loss,
+    fig30_optimal_student_tokens,
+    fig31_optimal_teacher_tokens,
+    fig32_optimal_teacher_size,
+)
 from distill_lib.figures.compute_optimal import distillation_advantage, fig08_compute_optimal_loss
+from distill_lib.figures.counting import (
+    bill_of_a_distillation,
+    compute_optimal_by_two_counts,
+    error_of_6ND,
+    ladder_against_table,
+    where_forward_flops_go,
+)
+from distill_lib.figures.kernel_regression import fig10_kernel_regression
+from distill_lib.figures.limits import fig36_supervised_curves, fig40_infinite_data
+from distill_lib.figures.optimal_contours import (
+    fig19_best_case_contours,
+    fig21_teacher_inference_contours,
+    fig24_teacher_pretraining_contours,
+    fig27_pretraining_inference_contours,
+)
+from distill_lib.figures.optimal_quantities import (
+    fig09_optimal_configuration,
+    fig20_best_case_quantities,
+    fig22_teacher_inference_quantities,
+    fig25_teacher_pretraining_quantities,
+    fig28_pretraining_inference_quantities,
+)
 from distill_lib.figures.own_runs import paired_students, supervised_grid
+from distill_lib.figures.ratios import fig33_compute_ratio, fig34_token_ratio
+from distill_lib.figures.shares import (
+    fig23_teacher_inference_shares,
+    fig26_teacher_pretraining_shares,
+    fig29_pretraining_inference_shares,
+)
 from distill_lib.figures.student_loss import fig01_student_against_teacher
 from distill_lib.figures.style import count
+from distill_lib.figures.teacher_choice import (
+    fig07_student_loss_by_teacher,
+    fig15_student_loss_by_tokens,
+    fig16_student_loss_by_teacher_size,
+)
 
 __all__ = [
+    "bill_of_a_distillation",
+    "compute_optimal_by_two_counts",
     "count",
     "distillation_advantage",
+    "error_of_6ND",
     "fig01_student_against_teacher",
+    "fig06_advantage_over_tokens",
+    "fig07_student_loss_by_teacher",
     "fig08_compute_optimal_loss",
+    "fig09_optimal_configuration",
+    "fig10_kernel_regression",
+    "fig13_advantage_over_teachers",
+    "fig14_advantage_over_compute",
+    "fig15_student_loss_by_tokens",
+    "fig16_student_loss_by_teacher_size",
+    "fig17_compute_optimal_loss",
+    "fig18_optimal_teacher_loss",
+    "fig19_best_case_contours",
+    "fig20_best_case_quantities",
+    "fig21_teacher_inference_contours",
+    "fig22_teacher_inference_quantities",
+    "fig23_teacher_inference_shares",
+    "fig24_teacher_pretraining_contours",
+    "fig25_teacher_pretraining_quantities",
+    "fig26_teacher_pretraining_shares",
+    "fig27_pretraining_inference_contours",
+    "fig28_pretraining_inference_quantities",
+    "fig29_pretraining_inference_shares",
+    "fig30_optimal_student_tokens",
+    "fig31_optimal_teacher_tokens",
+    "fig32_optimal_teacher_size",
+    "fig33_compute_ratio",
+    "fig34_token_ratio",
+    "fig36_supervised_curves",
+    "fig40_infinite_data",
+    "ladder_against_table",
     "paired_students",
     "supervised_grid",
+    "where_forward_flops_go",
 ]
