@@ -1,0 +1,48 @@
+"""The ledger judges every claim once, by what is computed, and a wrong law is found out."""
+
+import dataclasses
+
+import pytest
+
+from distill_lib import ledger, paper
+from distill_lib.scaling.laws import published_law
+
+
+@pytest.fixture(scope="module")
+def judged():
+    return ledger.claims_ledger().set_index("claim")
+
+
+def test_every_claim_stands_once_with_a_verdict_and_a_reason(judged):
+    assert list(judged.index) == list(paper.table("claims")["claim"])
+    assert set(judged["verdict"]) <= set(ledger.VERDICTS)
+    assert (judged["computed"].str.len() > 3).all()
+
+
+def test_every_check_and_excuse_belongs_to_a_claim(judged):
+    assert set(ledger.CHECKS) <= set(judged.index)
+    assert set(ledger.OUT_OF_REACH) <= set(judged.index)
+    assert not set(ledger.CHECKS) & set(ledger.OUT_OF_REACH)
+    assert set(ledger.WAITS_FOR) <= set(judged["topic"])
+
+
+def test_what_only_runs_can_show_stays_open(judged):
+    assert (
+        judged.loc[judged["topic"].isin(["sensitivity", "calibration", "truncation"]), "verdict"] != "same"
+    ).all()
+
+
+def test_the_printed_reading_fails_the_papers_own_statements(judged):
+    printed = ledger.claims_ledger(published_law("printed")).set_index("claim")
+    for claim in ("c38", "c40", "c41"):
+        assert judged.loc[claim, "verdict"] == "same"
+        assert printed.loc[claim, "verdict"] != "same", claim
+
+
+@pytest.mark.parametrize(
+    ("change", "claim"),
+    [({"B": 24181.0}, "c41"), ({"c0": 0.2}, "c28"), ({"beta": 0.4}, "c18")],
+)
+def test_a_wrong_coefficient_is_found_out(change, claim):
+    law = dataclasses.replace(published_law(), **change)
+    assert ledger.CHECKS[claim](law).verdict != "same"
