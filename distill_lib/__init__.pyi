@@ -1,6 +1,7 @@
 from . import figures as figures
 from . import paper as paper
 from . import runs as runs
+from .scaling import architecture as architecture
 from .scaling import protocols as protocols
 from .scaling.architecture import forward_flops as forward_flops
 from .scaling.comparison import mean_interval as mean_interval
