@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from distill_lib.scaling.protocols import ModelSpec, RunSpec
-from distill_lib.training.cache import code_hash, file_sha256, key_of, new_folder
+from distill_lib.training.cache import code_hash, file_sha256, key_of, lock_for, new_folder
 from distill_lib.training.model import Decoder
 
 
@@ -46,7 +46,7 @@ def save_checkpoint(folder: Path, model: Decoder) -> None:
     model : Decoder
         The model.
     """
-    with new_folder(folder) as draft:
+    with lock_for(folder), new_folder(folder) as draft:
         torch.save({name: weight.cpu() for name, weight in model.state_dict().items()}, draft / "weights.pt")
         content = {"sha256": file_sha256(draft / "weights.pt"), "model": model.spec.model_dump(mode="json")}
         (draft / "checkpoint.json").write_text(json.dumps(content))
@@ -65,12 +65,13 @@ def load_checkpoint(folder: Path) -> Decoder | None:
     Decoder or None
         The model on the CPU; None if it is missing or differs from its hash.
     """
-    try:
-        content = json.loads((folder / "checkpoint.json").read_text())
-        if file_sha256(folder / "weights.pt") != content["sha256"]:
+    with lock_for(folder):
+        try:
+            content = json.loads((folder / "checkpoint.json").read_text())
+            if file_sha256(folder / "weights.pt") != content["sha256"]:
+                return None
+            model = Decoder(ModelSpec.model_validate(content["model"]))
+            model.load_state_dict(torch.load(folder / "weights.pt", weights_only=True))
+        except (OSError, ValueError, KeyError):
             return None
-        model = Decoder(ModelSpec.model_validate(content["model"]))
-        model.load_state_dict(torch.load(folder / "weights.pt", weights_only=True))
-    except (OSError, ValueError, KeyError):
-        return None
     return model

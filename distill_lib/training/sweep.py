@@ -134,7 +134,9 @@ def run_sweep(
         raise SweepError("training needs tokenizers: pip install 'distill-lib[train]'")
     if workers < 1:
         raise SweepError(f"workers={workers}: at least one worker is needed")
-    if len({spec.corpus for spec in specs}) != 1:
+    if not specs:
+        raise SweepError("no runs are asked for")
+    if len({spec.corpus for spec in specs}) > 1:
         raise SweepError("the runs of a sweep share one corpus: sweep each corpus into its own table")
     with _one_line_errors(), _only_sweep(table), Reporter(quiet) as reporter:
         corpus = open_corpus(specs[0].corpus, cache, reporter)
