@@ -229,9 +229,10 @@ def fig17_compute_optimal_loss(
     Notes
     -----
     What to see: where the teacher costs nothing, or only its logits, distilling is ahead at first and
-    supervised training catches up at a compute that grows with the student, as the paper says. Where the
-    teacher must be trained too, supervised training is ahead until all curves meet near the floor. Most of
-    each panel lies beyond 512B tokens, the most that the law was fitted on.
+    supervised training catches up, later for larger students, as the paper says: with logits paid at 1.3e21
+    FLOPs for 500M and 1.2e23 for 10B. By the law 300M is an exception (3.0e21), and a free teacher of a
+    student of 30B or 50B is never caught. Where the teacher must be trained too, supervised training is ahead
+    until all curves meet near the floor. Most of each panel is beyond what the law was fitted on.
     """
     return _panels_by_scenario(
         "L_S", law, compare=compare, N_S=N_S, C=C, points=points, columns=2, height=10.6

@@ -314,7 +314,7 @@ def fig16_student_loss_by_teacher_size(
     What to see: read along the red line, the best loss for a teacher of each size. At small budgets it
     rises to the right: a large teacher leaves the student few tokens, and then a weak one suits it better,
     as the paper says. At 1e21 FLOPs the paper labels losses up to 3.70, 3.55, 3.45 and 3.40; the reconciled
-    law ends at 4.35, 4.11, 3.95 and 3.89, at 3.43, 3.28, 3.18 and 3.14 where teachers can exist, and the
+    law ends at 4.35, 4.11, 3.95 and 3.89, at 3.44, 3.29, 3.18 and 3.15 where teachers can exist, and the
     printed reading nowhere above 2.68.
     """
     fig, axes = plt.subplots(

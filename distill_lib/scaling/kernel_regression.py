@@ -113,7 +113,8 @@ class KernelRegression:
 
     def _distance(self, scale: np.ndarray, within: np.ndarray) -> np.ndarray:
         """Distance from the target of its own first coefficients, scaled."""
-        return np.sqrt((scale - 1.0) ** 2 * within + float(np.sum(self.coefficients**2)) - within)
+        outside = np.maximum(np.cumsum(self.coefficients**2)[-1] - within, 0.0)
+        return np.sqrt((scale - 1.0) ** 2 * within + outside)
 
 
 def _plain(value: np.ndarray) -> _checks.Real:
