@@ -1,6 +1,7 @@
 from . import figures as figures
 from . import paper as paper
 from . import runs as runs
+from .ledger import claims_ledger as claims_ledger
 from .scaling import architecture as architecture
 from .scaling import protocols as protocols
 from .scaling.architecture import forward_flops as forward_flops
