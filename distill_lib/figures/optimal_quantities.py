@@ -197,9 +197,8 @@ def fig22_teacher_inference_quantities(
     """
     fig, axes = _quantity_panels(plan_twice("teacher_inference", law, **options))
     axes.flat[0].annotate(
-        "$D_T^*$ at its bound $10^{17}$", (0.96, BOUNDS[1]), xycoords=("axes fraction", "data"), xytext=(0, -4),
-        textcoords="offset points", ha="right", va="top", fontsize=9, color=ROLE_COLOURS["teacher"],
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
+        "$D_T^*$ at its bound $10^{17}$", (0.04, BOUNDS[1]), xycoords=("axes fraction", "data"), xytext=(0, -4),
+        textcoords="offset points", va="top", fontsize=9, color=ROLE_COLOURS["teacher"],
     )  # fmt: skip
     return fig, axes
 

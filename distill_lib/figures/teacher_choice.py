@@ -280,7 +280,7 @@ def fig16_student_loss_by_teacher_size(
     N_S: Sequence[float] = FIG15_SIZES,
     N_T: tuple[float, float] = (1e9, 1e12),
     L_T: tuple[float, float] = TEACHER_LOSSES,
-    points: tuple[int, int] = (81, 81),
+    points: tuple[int, int] = (61, 61),
 ) -> tuple[Figure, np.ndarray]:
     """Draw contours of student loss over teacher size and loss when logits are paid (Figure 16).
 
