@@ -1,6 +1,6 @@
 """How a slip in a printed law is found: rival readings against points that the law was not printed with.
 
-The case is B' of Table 6 (erratum e01). A reading is a :class:`DistillationLaw`; points are a table with
+The case is B' of Table 6 (erratum e01). A reading is a ``DistillationLaw``; points are a table with
 the columns ``N_S``, ``D_S``, ``L_T`` and ``L_S``, one row per distilled student. Nothing here decides:
 each function gives one table, and the chapter that calls them argues.
 """
