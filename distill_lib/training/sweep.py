@@ -7,13 +7,8 @@ are not repeated. Nothing here imports torch; only the workers do.
 import contextlib
 import importlib.util
 import json
-import os
 import queue
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +21,11 @@ from distill_lib.scaling.protocols import RunSpec
 from distill_lib.training import provenance
 from distill_lib.training.cache import cache_folder
 from distill_lib.training.corpus import Corpus, CorpusError, open_corpus
+from distill_lib.training.processes import Messages, Order, WorkerProcess
 from distill_lib.training.progress import Reporter
 
 #: What `run_preset` can run.
 PRESETS = {"smoke": protocols.smoke}
-#: Work per token that does not grow with the model (Python, small kernels), as FLOPs: measured on a CPU.
-_OVERHEAD = 3e4
 
 
 class SweepError(ValueError):
@@ -172,25 +166,6 @@ def _only_sweep(table: Path) -> Iterator[None]:
         raise SweepError(f"another sweep is writing {table}: wait for it, or choose another --out") from None
 
 
-@dataclass
-class _Order:
-    """One run that is to be trained."""
-
-    spec: RunSpec
-    keep: bool  # its weights are needed by students
-    measured: bool  # it is in the table, only its weights are wanted
-    cost: float = field(init=False)
-    reported: float = 0.0
-
-    def __post_init__(self) -> None:
-        # Evaluation is a forward pass: a third of a training step.
-        self.cost = (self.spec.flops / self.spec.D + _OVERHEAD) * (self.spec.D + self.spec.eval_tokens / 3)
-
-    def message(self) -> str:
-        spec = self.spec.model_dump(mode="json")
-        return json.dumps({"spec": spec, "keep": self.keep, "measured": self.measured})
-
-
 class _Sweep:
     """The state of one sweep: what is done, what is ready, what waits for its teacher."""
 
@@ -213,7 +188,7 @@ class _Sweep:
         missing = {key: spec for key, spec in wanted.items() if key not in self.rows}
         needed = {spec.teacher.spec_hash for spec in missing.values() if spec.teacher is not None}
         orders = [
-            _Order(spec, keep=key in needed, measured=key not in missing)
+            Order(spec, keep=key in needed, measured=key not in missing)
             for key, spec in wanted.items()
             if key in missing or (key in needed and self.rows[key]["status"] == "ok")
         ]
@@ -254,13 +229,13 @@ class _Sweep:
         if not self.waiting:
             return
         reporter.begin(f"{len(self.waiting)} runs", self.total)
-        messages: queue.Queue[tuple[_Process, dict[str, Any] | None]] = queue.Queue()
+        messages: Messages = queue.Queue()
         with contextlib.ExitStack() as stack:
             idle = [
-                stack.enter_context(_Process(self.corpus.folder, cache, device, messages))
+                stack.enter_context(WorkerProcess(self.corpus.folder, cache, device, messages))
                 for _ in range(min(workers, len(self.waiting)))
             ]
-            busy: set[_Process] = set()
+            busy: set[WorkerProcess] = set()
             while True:
                 while idle and (order := self._next()) is not None:
                     process = idle.pop()
@@ -276,7 +251,7 @@ class _Sweep:
             lost = ", ".join(order.spec.run for order in self.waiting)
             raise SweepError(f"not run, since the teacher diverged: {lost}; lower its learning rate")
 
-    def _next(self) -> _Order | None:
+    def _next(self) -> Order | None:
         """Take the first order whose teacher is there."""
         for order in self.waiting:
             if order.spec.teacher is None or order.spec.teacher.spec_hash in self.ready_teachers:
@@ -284,7 +259,7 @@ class _Sweep:
                 return order
         return None
 
-    def _handle(self, process: "_Process", message: dict[str, Any] | None, reporter: Reporter) -> bool:
+    def _handle(self, process: WorkerProcess, message: dict[str, Any] | None, reporter: Reporter) -> bool:
         """Take in a message; True if its worker is free again."""
         order = process.order
         if message is None:
@@ -358,79 +333,3 @@ def row_of(spec: RunSpec, measures: dict[str, Any], rows: dict[str, dict[str, An
         teacher = rows[spec.teacher.spec_hash]
         row |= {"teacher_run": teacher["run"]} | {f"{name}_T": teacher[name] for name in ("N", "D", "L")}
     return row | measures
-
-
-class _Process:
-    """One worker process and the order that it works on."""
-
-    def __init__(
-        self,
-        corpus: Path,
-        cache: Path,
-        device: str,
-        messages: "queue.Queue[tuple[_Process, dict[str, Any] | None]]",
-    ) -> None:
-        self.order: _Order
-        package = str(Path(__file__).resolve().parents[2])
-        paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
-        # One thread each: threads of one worker only take the cores from the other.
-        settings = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        # Glibc gives every freed logit tensor back to the system and fetches it again, page by page: a
-        # third of a step at these sizes. Told to keep memory, it does not; other systems ignore this.
-        settings |= dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(2**30))
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "distill_lib.training.worker", str(corpus), str(cache), device],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **settings, "PYTHONPATH": paths},
-        )
-        self._words: list[str] = []
-        self._threads = [
-            threading.Thread(target=self._forward, args=(messages,), daemon=True),
-            threading.Thread(target=self._listen, daemon=True),
-        ]
-
-    def __enter__(self) -> "_Process":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait()
-        for thread in self._threads:
-            thread.join()
-        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-
-    def _forward(self, messages: "queue.Queue[tuple[_Process, dict[str, Any] | None]]") -> None:
-        assert self._process.stdout is not None
-        with contextlib.suppress(ValueError):  # half a line, from a worker that was killed
-            for line in self._process.stdout:
-                messages.put((self, json.loads(line)))
-        messages.put((self, None))
-
-    def _listen(self) -> None:
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            self._words.append(line.strip())
-
-    def send(self, order: _Order) -> None:
-        """Give the worker a run to train."""
-        self.order = order
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # its end is reported by the reading thread
-            self._process.stdin.write(order.message() + "\n")
-            self._process.stdin.flush()
-
-    def wait(self) -> int:
-        """Wait for the end of a process that closed its output; return its exit code."""
-        return self._process.wait()
-
-    def last_words(self) -> str:
-        """Return the last line that it wrote to standard error."""
-        return next((line for line in reversed(self._words) if line), "")

@@ -114,7 +114,7 @@ def test_a_killed_sweep_goes_on_where_it_was(corpus: Corpus, cache: Path, swept:
         "run_sweep(specs, sys.argv[1], cache=sys.argv[2], quiet=True)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(table), str(cache), content])
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not (table.exists() and len(table.read_text().splitlines()) > 1):
         assert time.monotonic() < deadline, "no rows"
         assert process.poll() is None, "ended before it could be killed"
@@ -175,13 +175,13 @@ def test_a_failing_run_is_named_with_its_reason(corpus: Corpus, cache: Path, tmp
 def test_a_worker_that_dies_is_named(
     corpus: Corpus, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    send = module._Process.send
+    send = module.WorkerProcess.send
 
-    def send_and_kill(process: module._Process, order: module._Order) -> None:
+    def send_and_kill(process: module.WorkerProcess, order: module.Order) -> None:
         send(process, order)
         process._process.kill()
 
-    monkeypatch.setattr(module._Process, "send", send_and_kill)
+    monkeypatch.setattr(module.WorkerProcess, "send", send_and_kill)
     with pytest.raises(SweepError, match=r"its worker ended with code -9 .*out of memory\?"):
         run_sweep([TEACHER], tmp_path / "t.csv", cache=cache, quiet=True)
 

@@ -1,0 +1,165 @@
+"""Worker processes of a sweep, and the orders that they carry out; what they do is in `worker`."""
+
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from distill_lib.scaling.protocols import RunSpec
+
+#: Work per token that does not grow with the model (Python, small kernels), as FLOPs: measured on a CPU.
+_OVERHEAD = 3e4
+
+Messages = queue.Queue[tuple["WorkerProcess", dict[str, Any] | None]]
+
+
+@dataclass
+class Order:
+    """One run that is to be trained.
+
+    Attributes
+    ----------
+    spec : RunSpec
+        What to train.
+    keep : bool
+        Whether students will need its weights.
+    measured : bool
+        Whether it is in the table already, so that its weights alone are wanted.
+    cost : float
+        Work that it makes, in units of equal time.
+    reported : float
+        Work that was reported as done.
+    """
+
+    spec: RunSpec
+    keep: bool
+    measured: bool
+    cost: float = field(init=False)
+    reported: float = 0.0
+
+    def __post_init__(self) -> None:
+        # Evaluation is a forward pass: a third of a training step.
+        self.cost = (self.spec.flops / self.spec.D + _OVERHEAD) * (self.spec.D + self.spec.eval_tokens / 3)
+
+    def message(self) -> str:
+        """Write the order as the line of JSON that a worker reads.
+
+        Returns
+        -------
+        str
+            The line, without its end.
+        """
+        spec = self.spec.model_dump(mode="json")
+        return json.dumps({"spec": spec, "keep": self.keep, "measured": self.measured})
+
+
+class WorkerProcess:
+    """One worker process and the order that it works on; a context that ends with the process.
+
+    Parameters
+    ----------
+    corpus : Path
+        Folder of the corpus.
+    cache : Path
+        Cache folder, for the teachers.
+    device : str
+        "cpu", "cuda" or "auto".
+    messages : Queue
+        Where its messages go, each with the process that sent it; None once it has ended.
+    """
+
+    def __init__(
+        self,
+        corpus: Path,
+        cache: Path,
+        device: str,
+        messages: Messages,
+    ) -> None:
+        self.order: Order
+        package = str(Path(__file__).resolve().parents[2])
+        paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+        # One thread each: threads of one worker only take the cores from the other.
+        settings = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        # Glibc gives every freed logit tensor back to the system and fetches it again, page by page: a
+        # third of a step at these sizes. Told to keep memory, it does not; other systems ignore this.
+        settings |= dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(2**30))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "distill_lib.training.worker", str(corpus), str(cache), device],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **settings, "PYTHONPATH": paths},
+        )
+        self._words: list[str] = []
+        self._threads = [
+            threading.Thread(target=self._forward, args=(messages,), daemon=True),
+            threading.Thread(target=self._listen, daemon=True),
+        ]
+
+    def __enter__(self) -> "WorkerProcess":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait()
+        for thread in self._threads:
+            thread.join()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+    def _forward(self, messages: Messages) -> None:
+        assert self._process.stdout is not None
+        with contextlib.suppress(ValueError):  # half a line, from a worker that was killed
+            for line in self._process.stdout:
+                messages.put((self, json.loads(line)))
+        messages.put((self, None))
+
+    def _listen(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self._words.append(line.strip())
+
+    def send(self, order: Order) -> None:
+        """Give the worker a run to train.
+
+        Parameters
+        ----------
+        order : Order
+            The run.
+        """
+        self.order = order
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # its end is reported by the reading thread
+            self._process.stdin.write(order.message() + "\n")
+            self._process.stdin.flush()
+
+    def wait(self) -> int:
+        """Wait for the end of a process that closed its output.
+
+        Returns
+        -------
+        int
+            Its exit code.
+        """
+        return self._process.wait()
+
+    def last_words(self) -> str:
+        """Tell what a process said before it ended.
+
+        Returns
+        -------
+        str
+            The last line that it wrote to standard error, if any.
+        """
+        return next((line for line in reversed(self._words) if line), "")
