@@ -219,17 +219,25 @@ def choose(condition: Number, a: Number, b: Number, ops: Number = Floats) -> Num
     return tuple([ops.where(condition, p, q) for p, q in zip(a, b)])  # noqa: B905 - MicroPython has no strict
 
 
+def hides_a_valley(above: Number, below: Number) -> Number:
+    """Return whether the cubic through two rows turns between them though both slopes have one sign."""
+    middle = 1.5 * (above[0] - below[0]) / (above[2] - below[2]) - 0.25 * (above[1] + below[1])
+    return (above[1] * below[1] > 0.0) & (middle * above[1] < 0.0)
+
+
 def lowest_point(evaluate: Number, grid: Number, start: Number, ops: Number = Floats) -> Number:
     """Return (value, slope, place, start) at the lowest point of a curve over a falling grid.
 
-    ``evaluate(place, start)`` returns such a row: the value (infinite where there is none), its slope, the
-    place, and an aid from which the next call nearby may start. The grid is scanned, and the two deepest
-    of its valleys are searched: a curve with a capacity gap can have two. An end can be the lowest point.
+    ``evaluate(place, start)`` returns such a row: the value, its slope, the place, and an aid from which the
+    next call nearby may start. The grid is scanned, and the two deepest of its valleys are searched: a
+    curve with a capacity gap can have two. An end of the grid can be the lowest point.
     """
-    rows = []
-    for place in grid:
-        rows.append(evaluate(place + 0.0 * start, start))
-        start = rows[-1][3]
+    rows = [evaluate(grid[0] + 0.0 * start, start)]
+    for place in grid[1:]:
+        new = evaluate(place + 0.0 * start, rows[-1][3])
+        if ops.any(hides_a_valley(rows[-1], new)):
+            rows.append(evaluate(0.5 * (rows[-1][2] + new[2]), new[3]))
+        rows.append(new)
 
     # A valley lies between two rows where the slope changes sign; an end is one if the slope leads to it.
     pairs = [(rows[0][1] <= 0.0, rows[0], rows[0]), (rows[-1][1] > 0.0, rows[-1], rows[-1])]
@@ -284,7 +292,8 @@ def valley_floor(evaluate: Number, above: Number, below: Number, ops: Number = F
 #   2. what is left of the budget fixes D_S, and the law gives L_S and its slope in z.
 
 BOUNDS = (1e6, 1e17)  # of N_T, D_T and D_S in every plan of the paper (Sec 5.3, App D.4.1)
-TEACHER_SCAN = 24  # points over the range of z: about 0.2 apart, valleys are several times wider
+TEACHER_SCAN = 20  # spaces over the range of z, at the most 0.25 wide: valleys are wider
+EDGE_SCAN = 8  # halvings of the last space
 NEWTON_STEPS = 4  # at the most; each call starts from the balance found nearby
 TOKEN_STEPS = 60  # at the most; a handful is the rule
 OUT_OF_REACH = 1e3  # above every ln C and every loss
@@ -364,6 +373,33 @@ def cheapest_teacher(
     by_size = -2.0 * n * outer * (logits + training) * (1.0 + 1.0 / e) / (gamma * alpha)
     tokens_bound = ((t >= t_high) & high_is_of_D) | ((t <= t_low) & low_is_of_D)
     return F_T, n * n * n, D_T, t, ops.where(tokens_bound, by_size, by_tokens)
+
+
+def strongest_teacher(
+    cost: Number, left: Number, top: Number, bottom: Number, t: Number, ops: Number
+) -> Number:
+    """Return the z of the best teacher that costs no more than ``left``, and whether there is one.
+
+    ``cost(z, t)`` gives (cost, its slope, t), and falls with z; its logarithm is nearly a straight line.
+    """
+    highest, _, t = cost(bottom + 0.0 * t, t)
+    least, _, t = cost(top + 0.0 * t, t)
+    exists = least <= left * (1.0 + 1e-12)
+    free = highest <= left
+    wanted = ops.log(ops.where(exists & (left < math.inf), left, least))
+    low, high = bottom + 0.0 * t, top + 0.0 * t
+    z, moved = high, exists & (free ^ True)
+    for _ in range(TOKEN_STEPS):
+        if not ops.any(moved):
+            break
+        spent, slope, t = cost(z, t)
+        too_much = ops.log(spent) > wanted
+        low, high = ops.where(too_much, z, low), ops.where(too_much, high, z)
+        new = z + (ops.log(spent) - wanted) * spent / ops.where(slope < 0.0, -slope, 1.0)
+        new = ops.where((new >= low) & (new <= high), new, 0.5 * (low + high))
+        moved = moved & (abs(new - z) > 1e-13)
+        z = new
+    return ops.where(exists & (free ^ True), z, bottom), exists
 
 
 def tokens_for_loss(
@@ -460,11 +496,9 @@ def plan_student(
     def teacher(z: Number, t: Number, tokens: Number, steps: int = NEWTON_STEPS) -> Number:
         return cheapest_teacher(z, t, tokens, base, deltas, terms, ranges, steps, ops)
 
-    def affordable(F_T: Number, D_T: Number) -> Number:
-        return (C - 3.0 * delta_pretraining * F_T * D_T) / (3.0 * F_S + delta_logits * F_T)
-
     def within_budget(F_T: Number, D_T: Number) -> Number:
-        return ops.minimum(ops.maximum(affordable(F_T, D_T), D_low), D_high)
+        affordable = (C - 3.0 * delta_pretraining * F_T * D_T) / (3.0 * F_S + delta_logits * F_T)
+        return ops.minimum(ops.maximum(affordable, D_low), D_high)
 
     def bill(F_T: Number, D_S: Number, D_T: Number) -> Number:
         return 3.0 * F_S * D_S + F_T * (delta_logits * D_S + 3.0 * delta_pretraining * D_T)
@@ -474,14 +508,18 @@ def plan_student(
         above_E = ops.exp(z)
         L_T = base["E"] + above_E
         F_T, _, D_T, t, cost_slope = teacher(z, t, within_budget)
-        can_pay = affordable(F_T, D_T)
-        D_S = ops.minimum(ops.maximum(can_pay, D_low), D_high)
-        excess, by_tokens, by_teacher = student_term(N_S, D_S, L_T, law, ops)
-        gain = ops.exp(excess)
-        tokens_slope = ops.where(can_pay < D_high, -cost_slope / (3.0 * F_S + delta_logits * F_T), 0.0)
+        D_S = within_budget(F_T, D_T)
+        term, by_tokens, by_teacher = student_term(N_S, D_S, L_T, law, ops)
+        gain = ops.exp(term)
+        capped = D_high <= D_S
+        tokens_slope = ops.where(capped, 0.0, -cost_slope / (3.0 * F_S + delta_logits * F_T))
         slope = (1.0 + gain * by_teacher / L_T) * above_E + gain * by_tokens * tokens_slope / D_S
-        possible = can_pay >= D_low * (1.0 - 1e-12)
-        return ops.where(possible, L_T + gain, math.inf), ops.where(possible, slope, -1.0), z, t
+        return L_T + gain, slope, z, t
+
+    def least_bill(z: Number, t: Number) -> Number:
+        """Return the cost of the teacher of loss E + e^z for the fewest student tokens, its slope, and t."""
+        F_T, _, D_T, t, cost_slope = teacher(z, t, lambda F_T, D_T: D_low)
+        return bill(F_T, D_low, D_T), cost_slope, t
 
     def tokens_wanted(z: Number) -> Number:
         return tokens_for_loss(N_S, base["E"] + ops.exp(z), target_loss, law, D_S_bounds, ops)
@@ -495,13 +533,13 @@ def plan_student(
         L_T = base["E"] + above_E
         wanted = tokens_wanted(z)
         possible = wanted < math.inf
-        D_S = ops.minimum(wanted, D_high)
+        D_S = ops.minimum(ops.maximum(wanted, D_low), D_high)
         F_T, _, D_T, t, cost_slope = teacher(z, t, lambda F_T, D_T: D_S)
-        excess, by_tokens, by_teacher = student_term(N_S, D_S, L_T, law, ops)
-        gain = ops.exp(excess)
+        term, by_tokens, by_teacher = student_term(N_S, D_S, L_T, law, ops)
+        gain = ops.exp(term)
         loss_slope = (1.0 + gain * by_teacher / L_T) * above_E
         spent = bill(F_T, D_S, D_T)
-        tokens_slope = ops.where(wanted > D_low, -loss_slope / (gain * by_tokens) * D_S, 0.0)
+        tokens_slope = ops.where(wanted > D_low * (1.0 + 1e-12), -loss_slope / (gain * by_tokens) * D_S, 0.0)
         slope = (cost_slope + (3.0 * F_S + delta_logits * F_T) * tokens_slope) / spent
         missed_by = L_T + gain - target_loss
         return (
@@ -511,17 +549,24 @@ def plan_student(
             t,
         )
 
-    # From weak to strong teachers: if any teacher can be paid for, the first can.
+    # From weak to strong teachers, as far as they can be paid for.
     top = math.log(supervised_loss(N_T_bounds[0], D_T_bounds[0], base) - base["E"])
     bottom = math.log(supervised_loss(N_T_bounds[1], D_T_bounds[1], base) - base["E"])
-    grid = [top + (bottom - top) * i / (TEACHER_SCAN - 1) for i in range(TEACHER_SCAN)]
-    evaluate = student_loss if target_loss is None else cost
-    value, _, z, t = lowest_point(evaluate, grid, 0.0 * F_S, ops)
-
     if target_loss is None:
+        bottom, feasible = strongest_teacher(least_bill, C, top, bottom, 0.0 * F_S, ops)
+        # D_S drops to nothing at the last one, so the scan closes in on it.
+        parts = [1.0 - i / TEACHER_SCAN for i in range(TEACHER_SCAN)]
+        parts += [0.5**i / TEACHER_SCAN for i in range(1, EDGE_SCAN)] + [0.0]
+        grid = [bottom + (top - bottom) * part for part in parts]
+        _, _, z, t = lowest_point(student_loss, grid, 0.0 * F_S, ops)
         tokens = within_budget
     else:
-        D_S = ops.minimum(tokens_wanted(z), D_high)
+        least = math.exp(bottom) * 1.001  # the student stays above its teacher: L_T < target_loss
+        top = ops.minimum(top, ops.log(ops.maximum(target_loss - base["E"], least)))
+        grid = [top + (bottom - top) * i / TEACHER_SCAN for i in range(TEACHER_SCAN + 1)]
+        value, _, z, t = lowest_point(cost, grid, 0.0 * F_S, ops)
+        feasible = value < OUT_OF_REACH
+        D_S = ops.minimum(ops.maximum(tokens_wanted(z), D_low), D_high)
 
         def tokens(F_T: Number, D_T: Number) -> Number:
             return D_S
@@ -539,5 +584,5 @@ def plan_student(
         "D_T": D_T,
         "L_T": L_T,
         "C": bill(F_T, D_S, D_T),
-        "feasible": value < OUT_OF_REACH,
+        "feasible": feasible,
     }

@@ -125,7 +125,11 @@ def plan(
         {"D_S": question.D_S_bounds, "N_T": formulas.BOUNDS, "D_T": formulas.BOUNDS},
         question.deltas,
         formulas.flop_terms(question.context, question.vocabulary),
-        tight=question.target_loss is not None or found["C"] > question.to_spend * (1.0 - 1e-9),
+        tight=(
+            found["C"] > question.to_spend * (1.0 - 1e-9)
+            if question.target_loss is None
+            else found["L_S"] > question.target_loss * (1.0 - 1e-9)
+        ),
     )
     return dataclasses.replace(answer, residual=residual)
 
@@ -395,9 +399,9 @@ class _Question:
 
 def _plan_with_existing(question: _Question, teachers: Sequence[Teacher]) -> Plan:
     """Compare all given teachers and return the plan with the best one."""
+    if not hasattr(teachers, "__len__") or len(teachers) == 0:
+        raise ValueError(f"teachers = {teachers!r}; give a list of losses, (N_T, D_T) or (N_T, D_T, L_T)")
     rows = [_teacher_row(question, i, teacher) for i, teacher in enumerate(teachers)]
-    if not rows:
-        raise ValueError("teachers is empty; give losses, or rows (N_T, D_T) or (N_T, D_T, L_T)")
     law, (low, high) = question.law.to_dict(), question.D_S_bounds
     best, best_value = None, math.inf
     for N_T, D_T, L_T in rows:

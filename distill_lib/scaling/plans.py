@@ -274,7 +274,8 @@ def optimality_residual(
     terms : tuple of float
         The two terms of F(N).
     tight : bool
-        Whether the plan spends all it may (or must reach its target), so that lam may be positive.
+        Whether the plan spends all it may, so that lam may be positive. With a target loss: whether the
+        target is met exactly; a plan that is better than it must only be as cheap as can be.
 
     Returns
     -------
@@ -309,6 +310,9 @@ def optimality_residual(
             worst = max(worst, down if can_fall else 0.0, up if can_rise else 0.0)
         return worst
 
+    if plan.goal == "target" and not tight:
+        slopes = (0.0, 0.0, 0.0)
+        return violation(1.0)
     candidates = [0.0]
     if tight:
         candidates += [max(-s / p, 0.0) for s, p in zip(slopes, prices, strict=True) if p > 0.0]
@@ -320,7 +324,7 @@ def _count(value: float) -> str:
     if not math.isfinite(value):
         return "unknown" if math.isnan(value) else "unlimited"
     for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if size <= value < 1000.0 * size:
+        if 0.9995 * size <= value < 999.5 * size:
             return f"{value / size:.3g}{letter}"
     return f"{value:.3g}"
 

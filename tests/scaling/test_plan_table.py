@@ -77,6 +77,16 @@ READINGS = {
 }
 
 
+@pytest.mark.parametrize("deltas", [(1.0, 0.1), (0.2, 1.0), (0.01, 0.001)])
+def test_parts_of_the_bill(deltas):
+    questions = list(itertools.product((3e8, 1e10), (1e20, 1e22, 1e25)))
+    N_S, C = (np.array(side) for side in zip(*questions, strict=True))
+    expected = reference(N_S, C, deltas, READINGS["reconciled"])
+    ours = np.array([plan(n, budget, deltas=deltas).L_S for n, budget in questions])
+    assert np.all(ours <= expected * (1 + 1e-10))
+    assert np.all(expected - ours < 1e-4)
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("reading", READINGS)
 def test_table_of_plans(reading, scenario):

@@ -98,6 +98,17 @@ def test_target_loss_inverts_the_budget(N_S, C, scenario):
         assert again.residual < 1e-5
 
 
+@pytest.mark.parametrize("target", [2.4, 9.0])
+def test_a_target_that_fixed_tokens_overshoot_is_met_by_the_cheapest_plan(target):
+    p = plan(1e9, target_loss=target, D_S=1e10)
+    assert p.D_S == 1e10
+    assert p.L_S <= target * (1 + 1e-12)
+    assert p.residual < 1e-6
+    # With logits alone to pay for, cheaper means a smaller and so a weaker teacher.
+    weaker = LAWS["reconciled"].supervised.loss(p.N_T * 0.99, 1e17)
+    assert target == 9.0 or LAWS["reconciled"].loss(1e9, 1e10, weaker) > target
+
+
 def test_app_D5_compute_ratios():
     # 500M to 2.4 nats at about 3/4, 10B to 2.2 nats at about 1/2 (erratum e13)
     small, large = plan(5e8, target_loss=2.4), plan(1e10, target_loss=2.2)
@@ -289,7 +300,8 @@ def test_a_map_of_figure_27_takes_well_under_two_seconds():
         ({"C": 1e21, "max_D_S": math.inf}, r"max_D_S = inf is out of range"),
         ({"C": 1e21, "D_S": 1e9, "max_D_S": 1e9}, r"leave out max_D_S"),
         ({"C": 1e21, "D_S": 1e12}, r"C = 1e\+21 is too small.*1e\+12 student tokens"),
-        ({"C": 1e21, "teachers": []}, r"teachers is empty"),
+        ({"C": 1e21, "teachers": []}, r"teachers = \[\]; give a list"),
+        ({"C": 1e21, "teachers": 2.0}, r"teachers = 2.0; give a list"),
         ({"C": 1e21, "teachers": [2.0]}, r"teachers\[0\] = 2.0 is a loss alone"),
         ({"C": 1e21, "teachers": [(1e9, 2e10), (1e9,)]}, r"teachers\[1\] = "),
         ({"C": 1e21, "teachers": [(1e9, 2e10, 11.0)]}, r"worse than guessing uniformly; valid is up to 10.4"),
