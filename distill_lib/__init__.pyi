@@ -1,9 +1,13 @@
 from . import figures as figures
 from . import paper as paper
 from . import runs as runs
+from .index import figure_index as figure_index
 from .ledger import claims_ledger as claims_ledger
 from .scaling import architecture as architecture
+from .scaling import audit as audit
+from .scaling import identifiability as identifiability
 from .scaling import protocols as protocols
+from .scaling import statements as statements
 from .scaling.architecture import forward_flops as forward_flops
 from .scaling.comparison import mean_interval as mean_interval
 from .scaling.comparison import paired_students as paired_students
