@@ -6,7 +6,10 @@ from .ledger import claims_ledger as claims_ledger
 from .scaling import architecture as architecture
 from .scaling import audit as audit
 from .scaling import identifiability as identifiability
+from .scaling import audit as audit
+from .scaling import identifiability as identifiability
 from .scaling import protocols as protocols
+from .scaling import statements as statements
 from .scaling import statements as statements
 from .scaling.architecture import forward_flops as forward_flops
 from .scaling.comparison import mean_interval as mean_interval

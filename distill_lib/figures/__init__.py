@@ -9,6 +9,13 @@ from distill_lib.figures.advantage import (
     fig13_advantage_over_teachers,
     fig14_advantage_over_compute,
 )
+from distill_lib.figures.auditing import (
+    errors_at_points,
+    isoflops_under_readings,
+    tokens_under_readings,
+    what_a_fit_can_see,
+    windows_of_B,
+)
 from distill_lib.figures.by_scenario import (
     fig17_compute_optimal_loss,
     fig18_optimal_teacher_loss,
@@ -60,6 +67,7 @@ __all__ = [
     "count",
     "distillation_advantage",
     "error_of_6ND",
+    "errors_at_points",
     "fig01_student_against_teacher",
     "fig06_advantage_over_tokens",
     "fig07_student_loss_by_teacher",
@@ -90,8 +98,12 @@ __all__ = [
     "fig34_token_ratio",
     "fig36_supervised_curves",
     "fig40_infinite_data",
+    "isoflops_under_readings",
     "ladder_against_table",
     "paired_students",
     "supervised_grid",
+    "tokens_under_readings",
+    "what_a_fit_can_see",
     "where_forward_flops_go",
+    "windows_of_B",
 ]

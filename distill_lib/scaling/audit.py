@@ -8,8 +8,10 @@ each function gives one table, and the chapter that calls them argues.
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,24 @@ from distill_lib.scaling.laws import DistillationLaw, published_law
 
 POINT_COLUMNS = ("N_S", "D_S", "L_T", "L_S")
 COEFFICIENTS = ("A", "B", "alpha", "beta", "gamma", "c0", "c1", "f1", "d1")
+
+
+def find_points() -> pd.DataFrame | None:
+    """Look for a copy of the 354 points that others read off the paper's figures.
+
+    They are not ours to publish. The folder looked in is the one that the environment variable
+    ``DISTILL_LIB_DATA`` names, else ``shared/data`` beside the checkout; in it,
+    ``distillation_points/points.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame or None
+        The checked points, see :func:`check_points`; None where there is no copy.
+    """
+    beside_the_checkout = Path(__file__).resolve().parents[3] / "shared" / "data"
+    folder = Path(os.environ.get("DISTILL_LIB_DATA") or beside_the_checkout)
+    path = folder / "distillation_points" / "points.csv"
+    return check_points(pd.read_csv(path)) if path.is_file() else None
 
 
 def check_points(points: pd.DataFrame) -> pd.DataFrame:

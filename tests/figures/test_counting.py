@@ -1,7 +1,5 @@
 """The figures of counting show what was counted, and the misprint stands out."""
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,14 +7,6 @@ import pytest
 import distill_lib as dl
 from distill_lib import figures
 from distill_lib.scaling.architecture import ladder, relative_error_of_6ND
-
-mpl.use("agg")
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

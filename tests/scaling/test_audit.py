@@ -8,6 +8,7 @@ import pytest
 
 from distill_lib.scaling.audit import (
     error_table,
+    find_points,
     interval_of_B,
     log_errors,
     one_coefficient_repairs,
@@ -106,3 +107,11 @@ def test_token_effect_passes_over_teachers_that_are_not_shared():
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call(students())
+
+
+def test_points_are_found_where_the_variable_says_and_missed_in_silence(tmp_path, monkeypatch):
+    monkeypatch.setenv("DISTILL_LIB_DATA", str(tmp_path))
+    assert find_points() is None
+    (tmp_path / "distillation_points").mkdir()
+    students().assign(note="left out").to_csv(tmp_path / "distillation_points" / "points.csv", index=False)
+    pd.testing.assert_frame_equal(find_points(), students())
