@@ -90,6 +90,11 @@ def sweep(
         table = run_preset(preset, seeds=seeds, out=out, workers=workers, device=device.value)
     except SweepError as error:
         raise SystemExit(_say(str(error), 1)) from None
+    except KeyboardInterrupt:
+        message = (
+            "interrupted; the runs that were finished are in the table, the same command goes on from there"
+        )
+        raise SystemExit(_say(message, 130)) from None
     columns = ["run", "objective", "N", "D", "L", "L_se", "L_T", "seed", "seconds"]
     typer.echo(table[[name for name in columns if name in table]].to_string(index=False))
 
@@ -112,15 +117,10 @@ def main() -> int:
     Returns
     -------
     int
-        Exit status: 0, 1 for a fault with a remedy, 130 when interrupted.
+        Exit status: 0, or 1 for a fault with a remedy; a command that was interrupted exits with 130.
     """
     try:
         app(standalone_mode=True)
-    except KeyboardInterrupt:
-        return _say(
-            "interrupted; the runs that were finished are in the table, the same command goes on from there",
-            130,
-        )
     except OSError as error:
         if error.errno == errno.ENOSPC:
             return _say("the disk is full: free some space, then run the same command again", 1)

@@ -1,6 +1,8 @@
 """The command line as a person meets it: real processes, real exit statuses, one line for each fault."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +77,23 @@ def test_runs_check_accepts_the_committed_table_and_names_what_is_wrong(tmp_path
     line = one_line(result)
     assert "L" in line
     assert "-3.0" in line
+
+
+def test_an_interrupted_sweep_says_how_to_go_on(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "distill_lib.cli", "sweep", "smoke", "--out", str(tmp_path / "smoke.csv")],
+        cwd=tmp_path,
+        env=os.environ | {"DISTILL_LIB_CACHE": str(tmp_path / "cache")},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    process.stderr.readline()  # its first word: it is at work
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted; the runs that were finished are in the table" in rest.splitlines()[-1]
+    assert "Traceback" not in rest
 
 
 def test_help_lists_the_commands():
