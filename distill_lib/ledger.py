@@ -16,6 +16,7 @@ from distill_lib import paper
 from distill_lib.scaling import formulas
 from distill_lib.scaling.architecture import ladder
 from distill_lib.scaling.crossover import crossover
+from distill_lib.scaling.kernel_regression import draw_target
 from distill_lib.scaling.laws import DistillationLaw, published_law
 from distill_lib.scaling.planning import plan, plan_map
 from distill_lib.scaling.storage import logit_storage
@@ -397,4 +398,43 @@ def _bytes_of_the_corpus(law: DistillationLaw) -> Finding:
     size = logit_storage(2e12, vocabulary=32168, dtype="float32").bytes
     return _yes(
         abs(size / _claimed("c73") - 1) < 0.02, f"{size:.3g} bytes for 2T tokens (the corpus has fewer)"
+    )
+
+
+# ------------------------------------------------------------------ the kernel demonstration (App C.1)
+
+DEMO_STUDENTS = np.arange(300, 801, 100)
+"""Students that Figure 10 of the paper shows, in basis functions."""
+
+
+def _demo_errors() -> tuple[np.ndarray, np.ndarray]:
+    """Errors of teachers [m] and students [n, m] of every size; the law has no part in this."""
+    demo, m = draw_target(seed=0), np.arange(1, 1001)
+    return np.asarray(demo.teacher_error(m)), np.asarray(
+        demo.student_error(m[None, :], DEMO_STUDENTS[:, None])
+    )
+
+
+@check("c48")
+def _kernel_capacity_gap(law: DistillationLaw) -> Finding:
+    teacher, students = _demo_errors()
+    monotone = bool(np.all(np.diff(teacher) <= 1e-9))
+    turns = int(((students[:, -1] - students.min(axis=1)) > 1e-3).sum())
+    holds = monotone and turns >= len(DEMO_STUDENTS) - 1
+    return _yes(
+        holds,
+        f"{turns} of {len(DEMO_STUDENTS)} students turn (seed 0; the largest needs a larger teacher than is drawn); "
+        f"the teacher's error {'never rises' if monotone else 'rises'}",
+    )
+
+
+@check("c49")
+def _kernel_error_range(law: DistillationLaw) -> Finding:
+    teacher, students = _demo_errors()
+    low, high = min(teacher.min(), students.min()), max(teacher.max(), students.max())
+    inside = students.min() >= 14 and high <= 19
+    verdict: Verdict = "same" if inside and low >= 14 else "trend" if inside else "differs"
+    return Finding(
+        f"students {students.min():.1f} to {students.max():.1f}, teachers down to {teacher.min():.1f}",
+        verdict,
     )
