@@ -366,7 +366,7 @@ def cheapest_teacher(
         slope = 1.0 + bend * (1.0 - share) / alpha + q / (1.0 + q) * share / beta
         step = (ops.log(outer / inner * (1.0 + q)) - t - target) / slope
         t = t + step
-        steps = steps - 1 if ops.any(abs(step) > 1e-7) else 0  # Newton squares what is left
+        steps = steps - 1 if ops.any(abs(step) > 1e-5) else 0  # Newton squares what is left
 
     # A better teacher costs more tokens at the same size, or more size where the tokens are at a bound.
     by_tokens = -F_T * training * (1.0 + e) / (gamma * beta)
@@ -554,9 +554,10 @@ def plan_student(
     bottom = math.log(supervised_loss(N_T_bounds[1], D_T_bounds[1], base) - base["E"])
     if target_loss is None:
         bottom, feasible = strongest_teacher(least_bill, C, top, bottom, 0.0 * F_S, ops)
-        # D_S drops to nothing at the last one, so the scan closes in on it.
         parts = [1.0 - i / TEACHER_SCAN for i in range(TEACHER_SCAN)]
-        parts += [0.5**i / TEACHER_SCAN for i in range(1, EDGE_SCAN)] + [0.0]
+        if delta_logits + delta_pretraining > 0.0:  # D_S drops to nothing at the last one: close in on it
+            parts += [0.5**i / TEACHER_SCAN for i in range(1, EDGE_SCAN)]
+        parts.append(0.0)
         grid = [bottom + (top - bottom) * part for part in parts]
         _, _, z, t = lowest_point(student_loss, grid, 0.0 * F_S, ops)
         tokens = within_budget
