@@ -6,10 +6,7 @@ from .ledger import claims_ledger as claims_ledger
 from .scaling import architecture as architecture
 from .scaling import audit as audit
 from .scaling import identifiability as identifiability
-from .scaling import audit as audit
-from .scaling import identifiability as identifiability
 from .scaling import protocols as protocols
-from .scaling import statements as statements
 from .scaling import statements as statements
 from .scaling.architecture import forward_flops as forward_flops
 from .scaling.comparison import mean_interval as mean_interval
@@ -22,6 +19,7 @@ from .scaling.laws import published_law as published_law
 from .scaling.planning import Plan as Plan
 from .scaling.planning import plan as plan
 from .scaling.planning import plan_map as plan_map
+from .scaling.storage import logit_storage as logit_storage
 from .training.corpus import open_corpus as open_corpus
 from .training.losses import kd_loss as kd_loss
 from .training.sweep import run_preset as run_preset

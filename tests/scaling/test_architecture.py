@@ -1,5 +1,4 @@
 """Counting, held against all 33 rows of Table 13; the misprints stand here by name."""
-# ruff: noqa: SIM300 - upper-case symbols of the paper look like constants
 
 import dataclasses
 

@@ -1,5 +1,4 @@
 """Where supervised training overtakes."""
-# ruff: noqa: SIM300 - upper-case symbols of the paper look like constants
 
 import pytest
 

@@ -1,5 +1,4 @@
 """The fit of the supervised law: known truths come back, and weak data are called weak."""
-# ruff: noqa: SIM300 - upper-case symbols of the paper look like constants
 
 import numpy as np
 import pytest

@@ -1,5 +1,4 @@
 """Both laws: values against high-precision arithmetic, limits, inverses, the best teacher, bad input."""
-# ruff: noqa: SIM300 - upper-case symbols of the paper look like constants
 
 import json
 from decimal import Decimal, getcontext

@@ -1,5 +1,4 @@
 """Plans: certified optima, special cases, limits, warnings, and refusals."""
-# ruff: noqa: SIM300 - upper-case symbols of the paper look like constants
 
 import json
 import math
