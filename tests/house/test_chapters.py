@@ -43,7 +43,9 @@ def typed_numbers(text: str) -> list[str]:
 def test_the_guard_sees_a_typed_number_and_lets_labels_pass():
     assert typed_numbers("The student reaches 2.31 nats, 3 % less.") == ["2.31", "3 %"]
     assert (
-        typed_numbers("See Table 6, Eq. 8, Sec. 4.4, $E = 1.22$, `tau=2.0` and {glue:text}`loss:.3f` in Python 3.11.")
+        typed_numbers(
+            "See Table 6, Eq. 8, Sec. 4.4, $E = 1.22$, `tau=2.0` and {glue:text}`loss:.3f` in Python 3.11."
+        )
         == []
     )
 

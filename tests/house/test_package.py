@@ -21,7 +21,9 @@ sys.meta_path.insert(0, Hide())
 
 def run(code: str, *, cwd: Path, path: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Run code in a fresh interpreter that finds the package in one place only."""
-    prefix = f"import sys; sys.path[:] = [{str(path)!r}, *(p for p in sys.path if p not in ('', {str(ROOT)!r}))]\n"
+    prefix = (
+        f"import sys; sys.path[:] = [{str(path)!r}, *(p for p in sys.path if p not in ('', {str(ROOT)!r}))]\n"
+    )
     return subprocess.run(
         [sys.executable, "-c", prefix + code], cwd=cwd, capture_output=True, text=True, check=False
     )
