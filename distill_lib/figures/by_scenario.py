@@ -259,9 +259,9 @@ def fig18_optimal_teacher_loss(
 
     Notes
     -----
-    What to see: a larger budget asks for a better teacher, most steeply where the teacher's training is on
-    the bill. A free teacher is chosen by its student alone; for large students at low compute its loss
-    turns, the inflection that the paper describes.
+    What to see: where the teacher's training is on the bill, a larger budget asks for a better teacher, most
+    steeply at first. A free teacher is chosen by its student alone; for large students at low compute its
+    loss dips and rises again, the inflection that the paper describes.
     """
     return _panels_by_scenario("L_T", law, **options)
 
