@@ -84,7 +84,9 @@ def mean_interval(values: ArrayLike, *, level: float = 0.95) -> MeanInterval:
         raise ValueError(f"level={level}: give a confidence level between 0 and 1, such as 0.95")
     sd = float(array.std(ddof=1))
     quantile = float(stats.t.ppf(0.5 + level / 2, array.size - 1))
-    return MeanInterval(float(array.mean()), float(quantile * sd / np.sqrt(array.size)), sd, array.size, level)
+    return MeanInterval(
+        float(array.mean()), float(quantile * sd / np.sqrt(array.size)), sd, array.size, level
+    )
 
 
 def paired_students(runs: pd.DataFrame) -> pd.DataFrame:
