@@ -26,7 +26,7 @@ Verdict = Literal["same", "trend", "differs", "not testable here", "open"]
 VERDICTS: tuple[Verdict, ...] = ("same", "trend", "differs", "not testable here", "open")
 """From agreement to what is still to be done."""
 
-LAW_ACCURACY = 0.01
+LAW_ACCURACY = paper.law_accuracy()
 """Relative error that the paper states for both laws (Sec. 4.4, claim c21)."""
 
 

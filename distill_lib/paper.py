@@ -249,3 +249,14 @@ def _read(name: str) -> pd.DataFrame:
         _folder() / f"{name}.csv", dtype=dtypes, keep_default_na=False, na_values=numbers, encoding="utf-8"
     )
     return pa.DataFrameSchema(columns, strict=True, ordered=False).validate(frame)
+
+
+def law_accuracy() -> float:
+    """Relative error that the paper states for both laws (Sec 4.4, Fig 5; claim c21).
+
+    Returns
+    -------
+    float
+        Share of the loss; differences below it decide nothing.
+    """
+    return float(table("fit_settings")["relative_error_percent"].max()) / 100.0

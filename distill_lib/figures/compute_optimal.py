@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from distill_lib import paper
 from distill_lib.figures.advantage import gain_bar, gain_mesh
 from distill_lib.figures.by_scenario import readable_range, scenario_lines
 from distill_lib.figures.style import PAGE_WIDTH, SCENARIO_LABELS, count, log_axis, styled
@@ -18,7 +19,7 @@ from distill_lib.scaling.planning import SCENARIOS, plan_map
 FIG8_SIZES = (300e6, 1e9, 3e9, 10e9)
 """Student sizes that Figure 8 of the paper shows."""
 
-LAW_ACCURACY = 0.01
+LAW_ACCURACY = paper.law_accuracy()
 """Relative error that the paper states for both laws (Sec. 4.4, Fig. 5): smaller differences decide nothing."""
 
 
