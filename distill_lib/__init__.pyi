@@ -12,6 +12,7 @@ from .scaling.architecture import forward_flops as forward_flops
 from .scaling.comparison import mean_interval as mean_interval
 from .scaling.comparison import paired_students as paired_students
 from .scaling.crossover import crossover as crossover
+from .scaling.fitting import fit_distillation_law as fit_distillation_law
 from .scaling.fitting import fit_supervised_law as fit_supervised_law
 from .scaling.laws import DistillationLaw as DistillationLaw
 from .scaling.laws import SupervisedLaw as SupervisedLaw

@@ -19,8 +19,8 @@ import pandas as pd
 from scipy.optimize import least_squares
 
 from distill_lib.scaling import _checks, formulas
-from distill_lib.scaling.fitting import huber_loss
 from distill_lib.scaling.laws import DistillationLaw, published_law
+from distill_lib.scaling.newton import huber_loss
 
 POINT_COLUMNS = ("N_S", "D_S", "L_T", "L_S")
 COEFFICIENTS = ("A", "B", "alpha", "beta", "gamma", "c0", "c1", "f1", "d1")

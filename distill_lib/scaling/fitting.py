@@ -1,92 +1,32 @@
-"""Fit the supervised law to runs, and say in plain words how far the fit is to be trusted.
+"""Fit the two laws to runs: certified optima, and plain words on how far they are to be trusted.
 
-The objective is the paper's: the sum of Huber losses of the residuals of log loss (App F.1). Starts come
-from a screen: for given E and exponents the law is linear in A and B, so a coarse grid over the others is
-solved at once, and only the best few starts are polished.
+The objective is the paper's: the sum of Huber losses of the residuals of log loss (App F). A screen proposes
+starts (:mod:`~distill_lib.scaling.starts`), all of them are followed to their optimum at once
+(:mod:`~distill_lib.scaling.newton`), and the result says how many agree, what the curvature shows and what the runs
+leave open (:mod:`~distill_lib.scaling.diagnosis`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import least_squares
 
-from distill_lib.scaling import _checks
-from distill_lib.scaling.laws import SupervisedLaw
+from distill_lib.scaling import _checks, diagnosis, newton
+from distill_lib.scaling.fits import DistillationFit, Problem, SupervisedFit
+from distill_lib.scaling.forms import GAMMA, DistillationForm, SupervisedForm
+from distill_lib.scaling.laws import DistillationLaw, SupervisedLaw
+from distill_lib.scaling.starts import distillation_starts, supervised_starts
 
-# Bounds of (E / lowest loss, exponents, gamma); a fit that ends on one is reported, not trusted.
-_E_SHARE = (1e-6, 1.0 - 1e-6)
-_EXPONENT = (1e-3, 4.0)
-_GAMMA = (0.05, 5.0)
-_STARTS = 12
+Teacher = Literal["full", "sharp", "no break", "floor"]
+TEACHERS: tuple[Teacher, ...] = ("full", "sharp", "no break", "floor")
+"""How much of the teacher enters a distillation law: the published form, and three simpler ones."""
 
-
-@dataclass(frozen=True)
-class SupervisedFit:
-    """A fitted supervised law with what is needed to judge it.
-
-    Parameters
-    ----------
-    law : SupervisedLaw
-        The coefficients of least objective.
-    objective : float
-        Sum of Huber losses of the residuals of log loss.
-    residuals : numpy.ndarray
-        log of predicted over observed loss, one per run.
-    status : str
-        ``"good"``, or what is wrong in plain words.
-    starts_agreeing : tuple of int
-        How many polished starts reached this optimum, of how many.
-    gamma : {"free"} or float
-        Whether the outer exponent was fitted or fixed.
-    delta : float
-        Width of the Huber loss on log loss.
-    """
-
-    law: SupervisedLaw
-    objective: float
-    residuals: np.ndarray
-    status: str
-    starts_agreeing: tuple[int, int]
-    gamma: float | Literal["free"]
-    delta: float
-
-    @property
-    def trusted(self) -> bool:
-        """Whether nothing was found wrong with the fit."""
-        return self.status == "good"
-
-    def __str__(self) -> str:
-        law = self.law
-        worst = float(np.abs(self.residuals).max())
-        return (
-            f"E {law.E:.4f}, A {law.A:.5g}, B {law.B:.5g}, alpha {law.alpha:.4f}, beta {law.beta:.4f}, "
-            f"gamma {law.gamma:.4f}; objective {self.objective:.6g} over {self.residuals.size} runs, largest "
-            f"error {worst:.2%}; status: {self.status}"
-        )
-
-
-def huber_loss(residuals: ArrayLike, delta: float) -> np.ndarray:
-    """Huber loss, elementwise: half the square up to delta, linear beyond.
-
-    Parameters
-    ----------
-    residuals : array_like
-        Residuals of log loss.
-    delta : float
-        Where the square turns into a line.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape of ``residuals``; the objective of a fit is its sum, not its mean.
-    """
-    size = np.abs(residuals)
-    return np.where(size <= delta, 0.5 * size**2, delta * (size - 0.5 * delta))
+_FIRST_WIDTH = 0.05  # least squares for all but wild runs: from afar a narrow Huber loss is a cone
+_MORE = 10
+_SUPERVISED_STARTS, _DISTILLATION_STARTS = 16, 48
 
 
 def fit_supervised_law(
@@ -95,7 +35,9 @@ def fit_supervised_law(
     L: ArrayLike,
     *,
     gamma: float | Literal["free"] = 1.0,
+    E: float | Literal["free"] = "free",
     delta: float = 1e-3,
+    weights: ArrayLike | None = None,
 ) -> SupervisedFit:
     """Fit L(N, D) = E + (A / N^alpha + B / D^beta)^gamma to runs (Eq 1, App F.1).
 
@@ -109,13 +51,17 @@ def fit_supervised_law(
         Measured losses, nats per token, shape [runs].
     gamma : float or "free"
         Outer exponent: 1 gives the form of Hoffmann et al. 2022, ``"free"`` fits it as the paper does.
+    E : float or "free"
+        Irreducible loss, where it is known; a language of known entropy has such a one.
     delta : float
         Residuals of log loss beyond this count linearly; the paper takes 1e-4.
+    weights : array_like, optional
+        Weight of each run in the objective, shape [runs]; 1 by default.
 
     Returns
     -------
     SupervisedFit
-        Law, objective, residuals, and a status that says when not to trust it.
+        Law, objective, residuals, curvature, and a status that says when not to trust it.
 
     Raises
     ------
@@ -129,170 +75,202 @@ def fit_supervised_law(
     >>> N, D = np.meshgrid([1e8, 3e8, 1e9, 3e9], [2e9, 1e10, 5e10])
     >>> fit = fit_supervised_law(N.ravel(), D.ravel(), truth.loss(N, D).ravel())
     >>> round(fit.law.alpha, 4), fit.status
-    (0.35, 'good')
+    (0.35, 'trustworthy')
     """
-    runs = {
-        name: np.atleast_1d(_checks.positive(name, value)) for name, value in (("N", N), ("D", D), ("L", L))
-    }
-    shapes = {name: list(values.shape) for name, values in runs.items()}
-    if len({values.shape for values in runs.values()}) > 1 or runs["L"].ndim != 1:
-        raise ValueError(f"N, D and L have shapes {shapes}; give one value of each per run, on one axis")
+    runs = _columns(N=N, D=D, L=L)
+    hold = {}
     if gamma != "free":
-        gamma = _checks.number("gamma", gamma, *_GAMMA, "or 'free' to fit it")
-    delta = _checks.number("delta", delta, 1e-12, 1e3, "it is a width on log loss, such as 1e-3")
-    problem = _Problem(runs["N"], runs["D"], runs["L"], gamma, delta)
-    if problem.log_L.size < problem.low.size:
-        raise ValueError(
-            f"{problem.log_L.size} runs cannot fix {problem.low.size} coefficients; add runs, or fix gamma"
-        )
-    polished = sorted((problem.polish(start) for start in problem.starts()), key=lambda found: found.cost)
-    best = polished[0]
-    agreeing = sum(bool(found.cost <= best.cost * (1.0 + 1e-6) + 1e-18) for found in polished)
-    return SupervisedFit(
-        law=problem.law(best.x),
-        objective=float(best.cost),
-        residuals=problem.residuals(best.x),
-        status=problem.status(best, agreeing, len(polished)),
-        starts_agreeing=(agreeing, len(polished)),
-        gamma=gamma,
-        delta=delta,
-    )
+        hold["gamma"] = _checks.number("gamma", gamma, *GAMMA, "or 'free' to fit it")
+    least = float(runs["L"].min())
+    if E != "free":
+        hold["E"] = _checks.number("E", E, 0.0, least, "or 'free' to fit it; it is below every loss")
+    form = SupervisedForm.at(runs["N"], runs["D"], least, hold)
+    problem, found, agreeing = _solve(form, runs["L"], delta, weights, supervised_starts, _SUPERVISED_STARTS)
+    failures = _flaws(N=runs["N"], D=runs["D"])
+    law = SupervisedLaw(**_first(form.coefficients(found.theta)), name="fit")
+    return SupervisedFit(law=law, gamma=gamma, **_judge(problem, found, agreeing, failures))
 
 
-class _Problem:
-    """The least-squares problem in coordinates that are close to independent.
+def fit_distillation_law(
+    N_S: ArrayLike,
+    D_S: ArrayLike,
+    L_T: ArrayLike,
+    L_S: ArrayLike,
+    *,
+    supervised: SupervisedLaw | SupervisedFit,
+    delta: float = 1e-3,
+    weights: ArrayLike | None = None,
+    teacher: Teacher = "full",
+) -> DistillationFit:
+    """Fit the distillation law to students (Eq 8, App F.2), the second of the paper's two stages.
 
-    theta = (share, a, b, p, q[, gamma]): E = share * min(L); at the centre of the data, ln of the two
-    terms is a / gamma and b / gamma; p = alpha gamma and q = beta gamma are the slopes that the data show.
+    Parameters
+    ----------
+    N_S : array_like
+        Non-embedding parameters of the students, shape [runs].
+    D_S : array_like
+        Distillation tokens, shape [runs].
+    L_T : array_like
+        Losses of their teachers, nats per token, shape [runs].
+    L_S : array_like
+        Measured losses of the students, nats per token, shape [runs].
+    supervised : SupervisedLaw or SupervisedFit
+        The first stage. With a fit, a bootstrap of the result carries the first stage's uncertainty along.
+    delta : float
+        Residuals of log loss beyond this count linearly; the paper takes 1e-4.
+    weights : array_like, optional
+        Weight of each run in the objective, shape [runs]; 1 by default.
+    teacher : {"full", "sharp", "no break", "floor"}
+        The published form; or the break without its end (c1 without limit), the power of L_T alone, or the
+        teacher's loss as a floor alone.
+
+    Returns
+    -------
+    DistillationFit
+        Law, objective, residuals, curvature, and a status that says when not to trust it.
+
+    Raises
+    ------
+    ValueError
+        For values out of range (naming the first), unequal lengths, or fewer runs than coefficients.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from distill_lib.scaling.laws import published_law
+    >>> truth = published_law()
+    >>> N, D, L_T = (axis.ravel() for axis in np.meshgrid([2e8, 6e8, 2e9], [4e9, 2e10, 1e11], [1.9, 2.1, 2.4, 2.8]))
+    >>> fit = fit_distillation_law(N, D, L_T, truth.loss(N, D, L_T), supervised=truth.supervised)
+    >>> bool(np.abs(fit.residuals).max() < 1e-6)
+    True
     """
-
-    def __init__(self, N: np.ndarray, D: np.ndarray, L: np.ndarray, gamma: float | str, delta: float) -> None:
-        self.log_N, self.log_D, self.log_L = np.log(N), np.log(D), np.log(L)
-        self.centre = float(self.log_N.mean()), float(self.log_D.mean())
-        self.x, self.y = self.log_N - self.centre[0], self.log_D - self.centre[1]
-        self.least = float(L.min())
-        self.gamma, self.delta = gamma, delta
-        free = [_GAMMA] if gamma == "free" else []
-        bounds = [_E_SHARE, (-60.0, 60.0), (-60.0, 60.0), _EXPONENT, _EXPONENT, *free]
-        self.low, self.high = (np.array(side) for side in zip(*bounds, strict=True))
-
-    def parts(self, theta: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return (ln predicted, share of E, share of the N term inside, u, v, their LSE)."""
-        share, a, b, p, q = theta[:5]
-        gamma = self.outer(theta)
-        u, v = (a - p * self.x) / gamma, (b - q * self.y) / gamma
-        inside = np.logaddexp(u, v)
-        log_E = np.log(share * self.least)
-        predicted = np.logaddexp(log_E, gamma * inside)
-        return predicted, np.exp(log_E - predicted), np.exp(u - inside), u, v, inside
-
-    def outer(self, theta: np.ndarray) -> float:
-        """Return gamma, fitted or fixed."""
-        return float(theta[5]) if self.gamma == "free" else float(self.gamma)
-
-    def residuals(self, theta: np.ndarray) -> np.ndarray:
-        """Return ln predicted - ln observed."""
-        return self.parts(theta)[0] - self.log_L
-
-    def jacobian(self, theta: np.ndarray) -> np.ndarray:
-        """Return the derivatives of the residuals by theta, shape [runs, coefficients]."""
-        _, of_E, of_N, u, v, inside = self.parts(theta)
-        rest = 1.0 - of_E
-        columns = [of_E / theta[0], rest * of_N, rest * (1.0 - of_N)]
-        columns += [-columns[1] * self.x, -columns[2] * self.y]
-        if self.gamma == "free":
-            columns.append(rest * (inside - of_N * u - (1.0 - of_N) * v))
-        return np.stack(columns, axis=1)
-
-    def starts(self) -> Iterator[np.ndarray]:
-        """Yield the most promising points of a coarse grid, A and B solved for linearly at each."""
-        gammas = (
-            np.array([0.3, 0.45, 0.65, 1.0]) if self.gamma == "free" else np.array([self.outer(self.low)])
+    runs = _columns(N_S=N_S, D_S=D_S, L_T=L_T, L_S=L_S)
+    _checks.choice("teacher", teacher, TEACHERS)
+    first = supervised if isinstance(supervised, SupervisedFit) else None
+    base = first.law if first is not None else supervised
+    if not isinstance(base, SupervisedLaw):
+        raise ValueError(
+            f"supervised = {supervised!r} is neither a SupervisedLaw nor its fit; fit one first: "
+            "fit_supervised_law(N, D, L)"
         )
-        share, p, q, gamma = (
-            axis.reshape(-1, 1)
-            for axis in np.meshgrid(
-                np.array([0.05, 0.3, 0.5, 0.65, 0.8, 0.9, 0.97]),
-                np.array([0.08, 0.15, 0.25, 0.4, 0.7]),
-                np.array([0.08, 0.15, 0.25, 0.4, 0.7]),
-                gammas,
-                indexing="ij",
-            )
-        )
-        L = np.exp(self.log_L)
-        inside = (L - share * self.least) ** (1.0 / gamma)
-        # Errors of log L are errors of `inside` times the slope of log L by it: weight by that.
-        weight = gamma * (L - share * self.least) / (inside * L)
-        X, Y, Z = weight * np.exp(-p * self.x / gamma), weight * np.exp(-q * self.y / gamma), weight * inside
-        xx, yy, xy = (X * X).sum(1), (Y * Y).sum(1), (X * Y).sum(1)
-        xz, yz = (X * Z).sum(1), (Y * Z).sum(1)
-        determinant = np.maximum(xx * yy - xy * xy, 1e-12 * xx * yy)
-        A, B = (xz * yy - yz * xy) / determinant, (yz * xx - xz * xy) / determinant
-        A, B = np.maximum(A, 1e-3 * xz / xx), np.maximum(B, 1e-3 * yz / yy)
-        columns = [
-            share[:, 0],
-            gamma[:, 0] * np.log(A),
-            gamma[:, 0] * np.log(B),
-            p[:, 0],
-            q[:, 0],
-            gamma[:, 0],
-        ]
-        thetas = np.stack(columns, axis=1)
-        costs = np.array([huber_loss(self.residuals(theta), self.delta).sum() for theta in thetas])
-        for index in np.argsort(costs, kind="stable")[:_STARTS]:
-            yield np.clip(thetas[index][: self.low.size], self.low, self.high)
+    L_tilde = np.asarray(base.loss(runs["N_S"], runs["D_S"]))
+    form = DistillationForm.at(runs["N_S"], runs["D_S"], runs["L_T"], L_tilde, teacher=teacher)
+    problem, found, agreeing = _solve(
+        form, runs["L_S"], delta, weights, distillation_starts, _DISTILLATION_STARTS
+    )
+    failures = _flaws(N_S=runs["N_S"], D_S=runs["D_S"], L_T=runs["L_T"])
+    if (runs["L_S"] <= runs["L_T"]).all():
+        failures.append("every student is better than its teacher, which this form cannot express")
+    law = DistillationLaw(**_first(form.coefficients(found.theta)), supervised=base, name="fit")
+    judged = _judge(problem, found, agreeing, failures)
+    return DistillationFit(law=law, supervised_fit=first, **judged)
 
-    def polish(self, start: np.ndarray) -> Any:
-        """Return scipy's result from one start, at the tightest tolerance."""
-        return least_squares(
-            self.residuals,
-            start,
-            jac=self.jacobian,
-            bounds=(self.low, self.high),
-            loss="huber",
-            f_scale=self.delta,
-            x_scale="jac",
-            ftol=1e-15,
-            xtol=1e-15,
-            gtol=1e-15,
-            max_nfev=2000,
-        )
 
-    def law(self, theta: np.ndarray) -> SupervisedLaw:
-        """Return the law in the paper's coefficients."""
-        share, a, b, p, q = (float(value) for value in theta[:5])
-        gamma = self.outer(theta)
-        alpha, beta = p / gamma, q / gamma
-        return SupervisedLaw(
-            E=share * self.least,
-            A=float(np.exp(a / gamma + alpha * self.centre[0])),
-            B=float(np.exp(b / gamma + beta * self.centre[1])),
-            alpha=alpha,
-            beta=beta,
-            gamma=gamma,
-            name="fit",
+def _columns(**arguments: ArrayLike) -> dict[str, np.ndarray]:
+    """Return the runs as arrays of one length."""
+    runs = {name: np.atleast_1d(_checks.positive(name, value)) for name, value in arguments.items()}
+    if len({values.shape for values in runs.values()}) > 1 or next(iter(runs.values())).ndim != 1:
+        names = list(runs)
+        shapes = {name: list(values.shape) for name, values in runs.items()}
+        raise ValueError(
+            f"{', '.join(names[:-1])} and {names[-1]} have shapes {shapes}; give one value of each per run, on one axis"
         )
+    return runs
 
-    def status(self, best: Any, agreeing: int, starts: int) -> str:
-        """Return 'good', or the reasons not to trust the fit."""
-        wrong = []
-        for name, values in (("sizes N", self.log_N), ("token counts D", self.log_D)):
-            distinct = np.unique(np.round(values, 6)).size
-            if distinct < 3:
-                wrong.append(f"only {distinct} distinct {name}: three at least are needed to see a power law")
-        names = ("E", "A", "B", "alpha", "beta", "gamma")
-        for name, value, low, high in zip(names, best.x, self.low, self.high, strict=False):
-            margin = 1e-4 * (high - low)
-            if value < low + margin or value > high - margin:
-                wrong.append(f"{name} ended on a bound of the search: the data do not fix it")
-        if best.status <= 0:
-            wrong.append("the search stopped before it converged")
-        jacobian = self.jacobian(best.x)
-        scale = np.linalg.norm(jacobian, axis=0)
-        if scale.min() == 0.0 or np.linalg.cond(jacobian / np.maximum(scale, 1e-300)) > 1e6:
-            wrong.append("coefficients trade off against each other: the data cannot tell them apart")
-        if agreeing < 2 <= starts:
+
+def _solve(
+    form: Any,
+    L: np.ndarray,
+    delta: float,
+    weights: ArrayLike | None,
+    screen: Callable[..., np.ndarray],
+    starts: int,
+) -> tuple[Problem, newton.Solutions, tuple[int, int]]:
+    """Follow every start to its optimum; return the best, and how many agree with it."""
+    delta = _checks.number("delta", delta, 1e-12, 1e3, "it is a width on log loss, such as 1e-3")
+    weight = _weights(weights, L.size)
+    fitted = int((form.low < form.high).sum())
+    if (weight > 0.0).sum() < fitted:
+        raise ValueError(
+            f"{(weight > 0.0).sum()} runs cannot fix {fitted} coefficients; add runs, or hold a coefficient"
+        )
+    log_L = np.log(L)
+    begin = screen(form, log_L, weight, starts)
+    rough = newton.minimise(form, begin, log_L, weight, (_FIRST_WIDTH,))
+    best = int(rough.objective.argmin())
+    residuals = form.evaluate(rough.theta[[best]])[0][0] - log_L
+    scale = max(diagnosis.residual_scale(residuals, fitted, weight), 1e-12)
+    problem = Problem(form, log_L, weight, delta, scale)
+    found = problem.solve(rough.theta)
+    best = int(found.objective.argmin())
+    for _ in range(_MORE):  # a flat valley may take more steps to its lowest point, or to a bound
+        if found.converged[best]:
+            break
+        further = newton.minimise(form, found.theta[[best]], log_L, weight, (delta,))
+        found = found.better(further, np.array([best]))
+    floor = 1e-20 * weight.sum()  # residuals of 1e-10 are rounding
+    agreeing = int((found.objective <= found.objective[best] * (1.0 + 1e-6) + floor).sum())
+    return problem, found.take([best]), (agreeing, len(begin))
+
+
+def _weights(weights: ArrayLike | None, runs: int) -> np.ndarray:
+    if weights is None:
+        return np.ones(runs)
+    given = np.asarray(weights, dtype=float)
+    bad = ~np.isfinite(given) | (given < 0.0)
+    if given.shape != (runs,):
+        raise ValueError(f"weights has shape {list(given.shape)}; give one for each of {runs} runs")
+    if bad.any():
+        first = int(np.flatnonzero(bad)[0])
+        raise ValueError(
+            f"weights[{first}] = {float(given[first])!r} is out of range; weights are finite, 0 or more"
+        )
+    return given
+
+
+def _judge(
+    problem: Problem, found: newton.Solutions, agreeing: tuple[int, int], failures: list[str]
+) -> dict[str, Any]:
+    """Return the fields that every fit has beside its law."""
+    theta = found.theta[0]
+    residuals = problem.form.evaluate(found.theta)[0][0] - problem.log_L
+    # Where a law goes through every run, there is no decrease left to promise.
+    exact = float(np.abs(residuals).max()) < 1e-9
+    promise = 0.0 if exact else float(found.promise[0])
+    curvature = diagnosis.curvature(problem.form, theta, residuals, problem.weights)
+    return {
+        "objective": float(found.objective[0]),
+        "promise": promise,
+        "residuals": residuals,
+        "status": diagnosis.status(
+            curvature, promise=promise, agreeing=agreeing[0], starts=agreeing[1], failures=failures
+        ),
+        "starts_agreeing": agreeing,
+        "curvature": curvature,
+        "delta": problem.delta,
+        "theta": theta,
+        "problem": problem,
+    }
+
+
+def _flaws(**columns: np.ndarray) -> list[str]:
+    """Say what in the design of the runs leaves a law without a chance."""
+    words = {
+        "N": "sizes N", "D": "token counts D", "N_S": "student sizes N_S", "D_S": "token counts D_S",
+        "L_T": "teacher losses L_T",
+    }  # fmt: skip
+    wrong = []
+    sizes, tokens = list(columns.values())[:2]
+    if np.ptp(np.log(tokens / sizes)) < 0.02 and np.ptp(np.log(sizes)) > 0.02:
+        wrong.append("all runs have the same tokens per parameter: what N does and what D does is one")
+    for name, values in columns.items():
+        distinct = np.unique(np.round(np.log(values), 6)).size
+        if distinct < 3:
             wrong.append(
-                f"only {agreeing} of {starts} starts reached this optimum: there may be a better one"
+                f"only {distinct} distinct {words[name]}: three at least are needed to see a power law"
             )
-        return "; ".join(wrong) if wrong else "good"
+    return wrong
+
+
+def _first(values: dict[str, np.ndarray]) -> dict[str, float]:
+    return {name: float(value[0]) for name, value in values.items()}

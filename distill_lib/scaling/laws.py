@@ -212,25 +212,11 @@ class SupervisedLaw(_Coefficients):
         ValueError
             For budgets that are not positive, or too small for one parameter and one token.
         """
-        C = _checks.positive("C", C)
-        log_C = np.log(np.asarray(C))
-        c1, c2 = formulas.flop_terms(context, vocabulary)
-        low, high = np.zeros_like(log_C), log_C + 0.0
-        # ln 3 F(N) D grows with ln N where (N, D) moves along the optimal frontier, on which
-        # dlnF/dlnN = (alpha A N^-alpha) / (beta B D^-beta): bisection cannot miss.
-        for _ in range(60):
-            s = 0.5 * (low + high)
-            n = np.exp(s / 3.0)
-            inner, outer = (n + c1) * n + c2, (n + 2.0 * c1 / 3.0) * n + c2 / 3.0
-            y = self.alpha * self.A * np.exp(-self.alpha * s) * inner / (self.beta * outer)
-            log_D = (np.log(self.B) - np.log(y)) / self.beta
-            over = np.log(6.0 * n * inner) + log_D > log_C
-            low, high = np.where(over, low, s), np.where(over, s, high)
-        N = np.exp(0.5 * (low + high))
-        D = np.exp(log_C) / (3.0 * formulas.forward_flops(N, context, vocabulary))
+        log_C = np.log(np.asarray(_checks.positive("C", C)))
+        N, D = compute_optimal(self.to_dict(), log_C, context, vocabulary)
         if np.any(D < 1.0):
             raise ValueError("C is too small to train one parameter on one token; give FLOPs, such as 1e19")
-        return (float(N), float(D)) if log_C.ndim == 0 else (N, D)
+        return _plain(N), _plain(D)
 
 
 @dataclass(frozen=True)
@@ -354,18 +340,8 @@ class DistillationLaw(_Coefficients):
         N_S = _checks.positive("N_S", N_S)
         D_S = np.inf if D_S is None else _checks.positive("D_S", D_S)
         _checks.broadcast(N_S=N_S, D_S=D_S)
-        law = self.to_dict()
-
-        def evaluate(z: Any, start: Any) -> tuple[Any, Any, Any, Any]:
-            L_T = np.exp(z)
-            excess, _, by_teacher = formulas.student_term(N_S, D_S, L_T, law, np)
-            return L_T + np.exp(excess), L_T + np.exp(excess) * by_teacher, z, start
-
-        top, bottom = np.log(LOSS_OF_IGNORANCE), np.log(max(self.supervised.E, 0.01))
-        grid = list(np.linspace(top, bottom, 2 * formulas.TEACHER_SCAN))
-        start = np.zeros(np.broadcast_shapes(np.shape(N_S), np.shape(D_S)))
-        L_S, _, z, _ = formulas.lowest_point(evaluate, grid, start, np)
-        return _plain(np.exp(z)), _plain(L_S)
+        L_T, L_S = best_teacher(self.to_dict(), N_S, D_S)
+        return _plain(L_T), _plain(L_S)
 
     def tokens_for_loss(self, N_S: ArrayLike, L_T: ArrayLike, L_S: ArrayLike) -> _checks.Real:
         """Distillation tokens after which a student reaches a loss; infinite if it never does.
@@ -432,6 +408,77 @@ def published_law(reading: Reading = "reconciled") -> DistillationLaw:
         ),
         name=reading,
     )
+
+
+def compute_optimal(
+    law: Mapping[str, Any],
+    log_C: np.ndarray,
+    context: int = formulas.CONTEXT,
+    vocabulary: int = formulas.VOCABULARY,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Size and tokens of least supervised loss for C = 3 F(N) D, for one law or for many at once.
+
+    Parameters
+    ----------
+    law : mapping
+        Coefficients of a supervised law; arrays broadcast against ``log_C``, as [laws, 1] against [budgets].
+    log_C : numpy.ndarray
+        ln of the budgets in FLOPs.
+    context, vocabulary : int
+        What F(N) counts with.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        N and D, in the broadcast shape; not rounded.
+    """
+    A, B, alpha, beta = (law[name] for name in ("A", "B", "alpha", "beta"))
+    c1, c2 = formulas.flop_terms(context, vocabulary)
+    high = log_C + 0.0 * np.asarray(alpha)
+    low = np.zeros_like(high)
+    # ln 3 F(N) D grows with ln N where (N, D) moves along the optimal frontier, on which
+    # dlnF/dlnN = (alpha A N^-alpha) / (beta B D^-beta): bisection cannot miss.
+    for _ in range(60):
+        s = 0.5 * (low + high)
+        n = np.exp(s / 3.0)
+        inner, outer = (n + c1) * n + c2, (n + 2.0 * c1 / 3.0) * n + c2 / 3.0
+        y = alpha * A * np.exp(-alpha * s) * inner / (beta * outer)
+        log_D = (np.log(B) - np.log(y)) / beta
+        over = np.log(6.0 * n * inner) + log_D > log_C
+        low, high = np.where(over, low, s), np.where(over, s, high)
+    N = np.exp(0.5 * (low + high))
+    return N, np.exp(log_C) / (3.0 * formulas.forward_flops(N, context, vocabulary))
+
+
+def best_teacher(law: Mapping[str, Any], N_S: Any, D_S: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Teacher loss that suits a student best and the loss it then reaches, for one law or for many at once.
+
+    Parameters
+    ----------
+    law : mapping
+        Coefficients of a distillation law; arrays broadcast against the students, as [laws, 1].
+    N_S, D_S : array_like
+        Students' parameters and tokens.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        L_T and L_S in the broadcast shape, nats per token.
+    """
+
+    def evaluate(z: Any, start: Any) -> tuple[Any, Any, Any, Any]:
+        L_T = np.exp(z)
+        excess, _, by_teacher = formulas.student_term(N_S, D_S, L_T, law, np)
+        return L_T + np.exp(excess), L_T + np.exp(excess) * by_teacher, z, start
+
+    top = np.log(LOSS_OF_IGNORANCE)
+    bottom = np.log(np.maximum(law["supervised"]["E"], 0.01))
+    grid = list(top + np.linspace(0.0, 1.0, 2 * formulas.TEACHER_SCAN)[:, None, None] * (bottom - top))
+    start = np.zeros(np.broadcast_shapes(np.shape(N_S), np.shape(D_S), np.shape(law["A"])))
+    if start.ndim < 2:
+        grid = [float(np.ravel(z)[0]) for z in grid]
+    L_S, _, z, _ = formulas.lowest_point(evaluate, grid, start, np)
+    return np.asarray(np.exp(z)), np.asarray(L_S)
 
 
 def _plain(value: Any) -> _checks.Real:
