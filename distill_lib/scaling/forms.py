@@ -362,8 +362,8 @@ class DistillationForm:
                 hessian[:, j, i] -= total
         return gradient, hessian
 
-    def teacher_effect(self, theta: np.ndarray) -> np.ndarray:
-        """Return by how much the teacher lowers ln (L_S - L_T): the power c0 and the break together.
+    def depth(self, theta: np.ndarray) -> np.ndarray:
+        """Return by how much the break lowers ln (L_S - L_T).
 
         Parameters
         ----------
@@ -373,11 +373,11 @@ class DistillationForm:
         Returns
         -------
         numpy.ndarray
-            Shape [rows, points].
+            Shape [rows, points]; 0 where the break has no effect.
         """
-        c0, k, s, w = (theta[:, [i]] for i in (5, 6, 7, 8))
+        k, s, w = (theta[:, [i]] for i in (6, 7, 8))
         e = np.exp(np.clip(k + s * self.z, -80.0, 40.0))
-        return np.asarray(c0 * self.lean + e * _saturation(w * e)[0])
+        return np.asarray(e * _saturation(w * e)[0])
 
     def _excess_slopes(self, state: Any) -> np.ndarray:
         """Return the derivatives of ln (L_S - L_T), [rows, 9, points]."""

@@ -89,7 +89,7 @@ def distillation_starts(
     # ln of (A / N^alpha + B / D^beta)^gamma as each run would have it; students better than their teachers,
     # which the law cannot express, have no say here.
     excess = np.exp(log_L) - form.L_T
-    wanted = np.log(np.maximum(excess, 1e-300)) + form.teacher_effect(theta)
+    wanted = np.log(np.maximum(excess, 1e-300)) + shapes[:, [3]] * form.lean + form.depth(theta)
     a, b = _two_weights(
         wanted,
         weights * gamma * np.maximum(excess, 0.0) / np.exp(log_L),
