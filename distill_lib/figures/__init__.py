@@ -54,12 +54,12 @@ from distill_lib.figures.shares import (
     fig29_pretraining_inference_shares,
 )
 from distill_lib.figures.student_loss import fig01_student_against_teacher
-from distill_lib.figures.style import count
 from distill_lib.figures.teacher_choice import (
     fig07_student_loss_by_teacher,
     fig15_student_loss_by_tokens,
     fig16_student_loss_by_teacher_size,
 )
+from distill_lib.scaling.wording import count
 
 __all__ = [
     "bill_of_a_distillation",

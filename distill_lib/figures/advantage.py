@@ -25,9 +25,10 @@ from distill_lib.figures.panels import (
     outside_fit,
     power_axis,
 )
-from distill_lib.figures.style import PAGE_WIDTH, count, panel_letter, styled
+from distill_lib.figures.style import PAGE_WIDTH, panel_letter, styled
 from distill_lib.scaling.architecture import forward_flops
 from distill_lib.scaling.laws import DistillationLaw
+from distill_lib.scaling.wording import count
 
 TEACHER_SIZES = (546e6, 975e6, 1.82e9, 2.72e9, 4.82e9, 7.75e9)
 """Teachers of the paper's panels, trained on 20 tokens per parameter (Figs 6 and 14)."""

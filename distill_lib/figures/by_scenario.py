@@ -23,9 +23,10 @@ from distill_lib.figures.panels import (
     shade_outside,
     size_panels,
 )
-from distill_lib.figures.style import PAGE_WIDTH, SCENARIO_COLOURS, SCENARIO_LABELS, count, styled
+from distill_lib.figures.style import PAGE_WIDTH, SCENARIO_COLOURS, SCENARIO_LABELS, styled
 from distill_lib.scaling.laws import DistillationLaw
 from distill_lib.scaling.planning import SCENARIOS, PlanMap, plan_map
+from distill_lib.scaling.wording import count
 
 SUPERVISED_COUNTERPART = {"L_S": "L_supervised", "D_S": "D_supervised"}
 """What a plan's quantity is compared with when no teacher is used."""

@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from distill_lib import paper
 from distill_lib.figures.advantage import gain_bar, gain_mesh
 from distill_lib.figures.by_scenario import readable_range, scenario_lines
-from distill_lib.figures.style import PAGE_WIDTH, SCENARIO_LABELS, count, log_axis, styled
+from distill_lib.figures.style import PAGE_WIDTH, SCENARIO_LABELS, log_axis, styled
 from distill_lib.scaling.architecture import forward_flops
 from distill_lib.scaling.laws import DistillationLaw
 from distill_lib.scaling.planning import SCENARIOS, plan_map
+from distill_lib.scaling.wording import count
 
 FIG8_SIZES = (300e6, 1e9, 3e9, 10e9)
 """Student sizes that Figure 8 of the paper shows."""

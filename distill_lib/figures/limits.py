@@ -21,7 +21,6 @@ from distill_lib.figures.panels import (
 from distill_lib.figures.style import (
     PAGE_WIDTH,
     ROLE_COLOURS,
-    count,
     log_axis,
     ordered_colours,
     panel_letter,
@@ -29,6 +28,7 @@ from distill_lib.figures.style import (
 )
 from distill_lib.scaling.architecture import forward_flops
 from distill_lib.scaling.laws import DistillationLaw, SupervisedLaw
+from distill_lib.scaling.wording import count
 
 FIG36_BUDGETS = (3e19, 1e20, 3e20, 1e21)
 """Budgets of the supervised IsoFLOP profiles, FLOPs."""

@@ -23,9 +23,10 @@ from distill_lib.figures.panels import (
     power_axis,
     shade_outside,
 )
-from distill_lib.figures.style import PAGE_WIDTH, count, styled
+from distill_lib.figures.style import PAGE_WIDTH, styled
 from distill_lib.scaling.laws import DistillationLaw
 from distill_lib.scaling.planning import PlanMap, plan_map
+from distill_lib.scaling.wording import count
 
 CONTOUR_SIZES = (300e6, 50e9)
 """Range of student sizes in the paper's contour plots."""

@@ -9,9 +9,10 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from distill_lib.figures.style import PAGE_WIDTH, ROLE_COLOURS, count, log_axis, ordered_colours, styled
+from distill_lib.figures.style import PAGE_WIDTH, ROLE_COLOURS, log_axis, ordered_colours, styled
 from distill_lib.scaling.comparison import mean_interval
 from distill_lib.scaling.laws import SupervisedLaw
+from distill_lib.scaling.wording import count
 
 
 @styled

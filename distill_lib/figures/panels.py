@@ -20,8 +20,9 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
 from distill_lib import paper
-from distill_lib.figures.style import PAGE_WIDTH, count, log_axis
+from distill_lib.figures.style import PAGE_WIDTH, log_axis
 from distill_lib.scaling.laws import READINGS, DistillationLaw, SupervisedLaw
+from distill_lib.scaling.wording import count
 
 PAPER_SIZES = (300e6, 500e6, 1e9, 3e9, 5e9, 10e9, 30e9, 50e9)
 """Student sizes of the paper's panels on compute-optimal distillation (Figs 17-34)."""

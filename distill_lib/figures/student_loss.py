@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from distill_lib.figures.style import PAGE_WIDTH, count, ordered_colours, styled
+from distill_lib.figures.style import PAGE_WIDTH, ordered_colours, styled
 from distill_lib.scaling.laws import DistillationLaw
+from distill_lib.scaling.wording import count
 
 FIG1_SIZES = (143e6, 198e6, 546e6, 975e6, 1.82e9, 4.82e9, 7.75e9)
 """Student sizes that Figure 1 of the paper shows."""

@@ -16,6 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from distill_lib.scaling.wording import count
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -114,25 +116,6 @@ def ordered_colours(values: Iterable[float], palette: str = "viridis") -> dict[f
     cmap = mpl.colormaps[palette]
     # The lightest tenth is unreadable on white.
     return {value: cmap(0.9 * float(norm(value)) if norm else 0.4) for value in ordered}
-
-
-def count(value: float) -> str:
-    """Write a count as people say it: 143M, 7.75B, 1T.
-
-    Parameters
-    ----------
-    value : float
-        Parameters or tokens.
-
-    Returns
-    -------
-    str
-        The count with its unit letter.
-    """
-    for size, letter in ((1e15, "P"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if value >= size * 0.9995:
-            return f"{value / size:.3g}{letter}"
-    return f"{value:.3g}"
 
 
 def log_axis(axis: Any, *, counts: bool = False) -> None:

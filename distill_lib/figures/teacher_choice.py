@@ -25,9 +25,10 @@ from distill_lib.figures.panels import (
     power_axis,
     shade_outside,
 )
-from distill_lib.figures.style import PAGE_WIDTH, count, styled
+from distill_lib.figures.style import PAGE_WIDTH, styled
 from distill_lib.scaling.architecture import forward_flops
 from distill_lib.scaling.laws import DistillationLaw
+from distill_lib.scaling.wording import count
 
 TEACHER_LOSSES = (1.22, 2.5)
 """Range of teacher losses on the paper's axes, from the E of the supervised law."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from distill_lib.scaling import formulas
 from distill_lib.scaling.laws import DistillationLaw
+from distill_lib.scaling.wording import count
 
 TIE = 1e-3
 """Losses closer than this many nats per token count as equal in a verdict."""
@@ -105,7 +106,7 @@ class Plan:
             return self._verdict_for_target()
         gap, parts = self.advantage, self.reason
         setting = "on these tokens" if self.goal == "tokens" else "with this budget"
-        fewer = f"the student sees {_count(self.D_S)} tokens, {_count(self.D_supervised)} without a teacher"
+        fewer = f"the student sees {count(self.D_S)} tokens, {count(self.D_supervised)} without a teacher"
         if abs(gap) < TIE:
             return f"Either will do: distilled and supervised students end within {TIE:g} nats {setting}."
         if gap > 0.0:
@@ -117,7 +118,7 @@ class Plan:
         if parts["teacher"] <= TIE:
             return (
                 f"Train supervised: {setting} distilling loses {-gap:.3f} nats, since with "
-                f"{_count(self.D_supervised)} tokens the data teach as well as the best free teacher."
+                f"{count(self.D_supervised)} tokens the data teach as well as the best free teacher."
             )
         return (
             f"Train supervised: {setting} distilling loses {-gap:.3f} nats, since the teacher is worth "
@@ -131,7 +132,7 @@ class Plan:
                 f"(its floor is {float(self.law.supervised.floor(self.N_S)):.3f} nats)."
             )
         ratio = self.C / self.C_supervised
-        tokens = f"{_count(self.D_S)} student tokens instead of {_count(self.D_supervised)}"
+        tokens = f"{count(self.D_S)} student tokens instead of {count(self.D_supervised)}"
         if abs(ratio - 1.0) < 0.01:
             return f"Either will do: distilling needs {ratio:.2f} times the compute ({tokens})."
         if ratio < 1.0:
@@ -164,11 +165,11 @@ class Plan:
         """Return rows of (quantity, distilled, supervised)."""
         rows = [
             ("loss (nats/token)", f"{self.L_S:.4f}", _loss(self.L_supervised)),
-            ("tokens D_S", _count(self.D_S), _count(self.D_supervised)),
+            ("tokens D_S", count(self.D_S), count(self.D_supervised)),
             ("compute C (FLOPs)", f"{self.C:.3g}", f"{self.C_supervised:.3g}"),
             ("teacher loss L_T", f"{self.L_T:.4f}", ""),
-            ("teacher size N_T", _count(self.N_T), ""),
-            ("teacher tokens D_T", _count(self.D_T), ""),
+            ("teacher size N_T", count(self.N_T), ""),
+            ("teacher tokens D_T", count(self.D_T), ""),
         ]
         labels = {
             "student_training": "share: student training",
@@ -185,7 +186,7 @@ class Plan:
 
     def _title(self) -> str:
         scenario = self.scenario.replace("_", " ")
-        return f"Student of {_count(self.N_S)} parameters, {scenario}, {self.law.name or 'own'} law"
+        return f"Student of {count(self.N_S)} parameters, {scenario}, {self.law.name or 'own'} law"
 
     def __str__(self) -> str:
         lines = [self._title(), f"{'':24} {'distilled':>12} {'supervised':>12}"]
@@ -317,16 +318,6 @@ def optimality_residual(
     if tight:
         candidates += [max(-s / p, 0.0) for s, p in zip(slopes, prices, strict=True) if p > 0.0]
     return min(violation(lam) for lam in candidates)
-
-
-def _count(value: float) -> str:
-    """Return a count for people: 1.53B, 45B, 1e+17."""
-    if not math.isfinite(value):
-        return "unknown" if math.isnan(value) else "unlimited"
-    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if 0.9995 * size <= value < 999.5 * size:
-            return f"{value / size:.3g}{letter}"
-    return f"{value:.3g}"
 
 
 def _loss(value: float) -> str:

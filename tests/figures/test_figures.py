@@ -12,7 +12,7 @@ from matplotlib.testing.compare import compare_images
 import distill_lib as dl
 from distill_lib import figures
 from distill_lib.figures.compute_optimal import LAW_ACCURACY
-from distill_lib.figures.style import count, ordered_colours
+from distill_lib.figures.style import ordered_colours
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -132,13 +132,6 @@ def test_a_figure_leaves_the_callers_settings_alone(law):
     before = mpl.rcParams.copy()
     figures.fig01_student_against_teacher(law)
     assert mpl.rcParams == before
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(143e6, "143M"), (7.75e9, "7.75B"), (1e12, "1T"), (999.9e6, "1B"), (12, "12")]
-)
-def test_counts_are_written_as_people_say_them(value, text):
-    assert count(value) == text
 
 
 def test_ordered_quantities_get_ordered_colours():
