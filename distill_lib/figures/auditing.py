@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from distill_lib.figures.style import PAGE_WIDTH, log_axis, ordered_colours, styled
 from distill_lib.scaling.architecture import forward_flops
-from distill_lib.scaling.audit import log_errors, token_effect
+from distill_lib.scaling.audit import Audit
 from distill_lib.scaling.laws import DistillationLaw
 
 READING_COLOURS = {"printed": "#cc3311", "reconciled": "#0072b2"}
@@ -152,17 +152,15 @@ def windows_of_B(windows: pd.DataFrame, candidates: Mapping[str, float]) -> tupl
 
 
 @styled
-def errors_at_points(
-    points: pd.DataFrame | None, laws: Mapping[str, DistillationLaw]
-) -> tuple[Figure, np.ndarray]:
-    """Draw readings against independent points; without points, say that they are missing.
+def errors_at_points(audit: Audit, readings: Sequence[str]) -> tuple[Figure, np.ndarray]:
+    """Draw readings against independent points.
 
     Parameters
     ----------
-    points : pandas.DataFrame or None
-        Distilled students, as :func:`distill_lib.scaling.audit.find_points` returns them.
-    laws : mapping of str to DistillationLaw
-        The readings by name.
+    audit : Audit
+        What was computed from the points, see :func:`distill_lib.scaling.audit.current_audit`.
+    readings : sequence of str
+        The readings to draw, by name.
 
     Returns
     -------
@@ -170,28 +168,21 @@ def errors_at_points(
         The figure and its two axes, shape [2].
     """
     fig, axes = plt.subplots(1, 2, figsize=(PAGE_WIDTH, 3.9))
+    colours, observed = _colours(readings), audit.changes["observed"].to_numpy()
+    lowest = 1.1 * float(audit.changes[["observed", *readings]].to_numpy().min())
+    axes[0].plot([lowest, 0.0], [lowest, 0.0], ":", color="#555555", lw=1.2)
+    for name in readings:
+        axes[0].plot(observed, audit.changes[name], "o", ms=5.5, color=colours[name], label=name, alpha=0.85)
+        axes[1].plot(audit.quantiles[name], audit.quantiles.index, color=colours[name], label=name)
+    log_axis(axes[1].xaxis)
     axes[0].set(
         xlabel="measured change of $L_S$ (nats/token)", ylabel="change by the law (nats/token)",
         title="more tokens, same teachers",
     )  # fmt: skip
-    axes[1].set(xlabel="Relative error (%)", ylabel="share of the points below", title="all points")
-    if points is None:
-        for ax in axes:
-            ax.text(0.5, 0.5, "no copy of the points at hand", transform=ax.transAxes, ha="center")
-            ax.set(xticks=[], yticks=[])
-        return fig, axes
-    colours = _colours(list(laws))
-    effect = token_effect(points, laws)
-    lowest = 1.1 * float(effect[["observed", *laws]].to_numpy().min())
-    axes[0].plot([lowest, 0.0], [lowest, 0.0], ":", color="#555555", lw=1.2)
-    for name, law in laws.items():
-        axes[0].plot(
-            effect["observed"], effect[name], "o", ms=5.5, color=colours[name], label=name, alpha=0.85
-        )
-        error = np.sort(100.0 * np.abs(log_errors(points, law)))
-        axes[1].step(error, np.arange(1, len(error) + 1) / len(error), color=colours[name], label=name)
-    log_axis(axes[1].xaxis)
-    axes[1].set(xlim=(0.02, 10.0), ylim=(0, 1))
+    axes[1].set(
+        xlabel="Relative error (%)", ylabel="share of the points below", title=f"all {audit.points} points",
+        xlim=(0.02, 10.0), ylim=(0, 1),
+    )  # fmt: skip
     axes[0].legend(fontsize=8.5)
     return fig, axes
 

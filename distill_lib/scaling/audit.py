@@ -3,76 +3,63 @@
 The case is B' of Table 6 (erratum e01). A reading is a ``DistillationLaw``; points are a table with
 the columns ``N_S``, ``D_S``, ``L_T`` and ``L_S``, one row per distilled student. Nothing here decides:
 each function gives one table, and the chapter that calls them argues.
+
+The points may not be published, what we computed from them may: `write_audit` records it in
+``data/audit_summary.csv``, and `current_audit` reads that where no copy of the points is at hand.
+To make the record anew, with the points at hand: ``python -m distill_lib.scaling.audit``.
 """
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import least_squares
 
-from distill_lib.scaling import _checks, formulas
 from distill_lib.scaling.laws import DistillationLaw, published_law
-from distill_lib.scaling.newton import huber_loss
+from distill_lib.scaling.points import POINT_COLUMNS, check_points, find_points, points_path
+from distill_lib.scaling.refits import (
+    COEFFICIENTS,
+    Refit,
+    interval_of_B,
+    log_errors,
+    one_coefficient_repairs,
+    refit,
+)
 
-POINT_COLUMNS = ("N_S", "D_S", "L_T", "L_S")
-COEFFICIENTS = ("A", "B", "alpha", "beta", "gamma", "c0", "c1", "f1", "d1")
+__all__ = [
+    "COEFFICIENTS",
+    "POINT_COLUMNS",
+    "Audit",
+    "Refit",
+    "audit_points",
+    "check_points",
+    "current_audit",
+    "error_table",
+    "find_points",
+    "interval_of_B",
+    "log_errors",
+    "one_coefficient_repairs",
+    "points_path",
+    "read_audit",
+    "refit",
+    "rival_readings",
+    "token_effect",
+    "write_audit",
+]
 
+COMMAND = "python -m distill_lib.scaling.audit"
+"""What makes the record."""
 
-def find_points() -> pd.DataFrame | None:
-    """Look for a copy of the 354 points that others read off the paper's figures.
+SHARES = np.linspace(0.0, 1.0, 41)
+"""Shares of the points at which the distribution of errors is kept."""
 
-    They are not ours to publish. The folder looked in is the one that the environment variable
-    ``DISTILL_LIB_DATA`` names, else ``shared/data`` beside the checkout; in it,
-    ``distillation_points/points.csv``.
-
-    Returns
-    -------
-    pandas.DataFrame or None
-        The checked points, see :func:`check_points`; None where there is no copy.
-    """
-    beside_the_checkout = Path(__file__).resolve().parents[3] / "shared" / "data"
-    folder = Path(os.environ.get("DISTILL_LIB_DATA") or beside_the_checkout)
-    path = folder / "distillation_points" / "points.csv"
-    return check_points(pd.read_csv(path)) if path.is_file() else None
-
-
-def check_points(points: pd.DataFrame) -> pd.DataFrame:
-    """Check a table of distilled students.
-
-    Parameters
-    ----------
-    points : pandas.DataFrame
-        With columns ``N_S`` (parameters), ``D_S`` (tokens), ``L_T`` and ``L_S`` (nats per token).
-
-    Returns
-    -------
-    pandas.DataFrame
-        Those columns as floats, rows numbered anew.
-
-    Raises
-    ------
-    ValueError
-        Naming a missing column, or the first value out of range with its row.
-    """
-    missing = [name for name in POINT_COLUMNS if name not in points]
-    if missing:
-        raise ValueError(
-            f"points has no column {', '.join(missing)}; it takes one row per student: {', '.join(POINT_COLUMNS)}"
-        )
-    return pd.DataFrame(
-        {
-            name: np.atleast_1d(_checks.positive(f"points.{name}", points[name], name[0]))
-            for name in POINT_COLUMNS
-        }
-    )
+_FILE = "audit_summary.csv"
 
 
 def rival_readings() -> dict[str, DistillationLaw]:
@@ -100,30 +87,6 @@ def rival_readings() -> dict[str, DistillationLaw]:
     return {law.name: law for law in (printed, reconciled, *rivals)}
 
 
-def log_errors(points: pd.DataFrame, law: DistillationLaw) -> np.ndarray:
-    """Return ln of predicted over observed L_S.
-
-    Parameters
-    ----------
-    points : pandas.DataFrame
-        Distilled students, see :func:`check_points`.
-    law : DistillationLaw
-        The reading to test.
-
-    Returns
-    -------
-    numpy.ndarray
-        One per row.
-    """
-    return _log_errors(check_points(points), law.to_dict())
-
-
-def _log_errors(rows: pd.DataFrame, coefficients: Mapping[str, Any]) -> np.ndarray:
-    """Return the errors at checked points; a coefficient may be a column vector of candidates."""
-    N_S, D_S, L_T, L_S = (rows[name].to_numpy() for name in POINT_COLUMNS)
-    return np.log(formulas.distillation_loss(N_S, D_S, L_T, coefficients, np) / L_S)
-
-
 def error_table(points: pd.DataFrame, laws: Mapping[str, DistillationLaw]) -> pd.DataFrame:
     """Compare readings by their relative errors.
 
@@ -147,174 +110,6 @@ def error_table(points: pd.DataFrame, laws: Mapping[str, DistillationLaw]) -> pd
         rows.append((name, law.B, law.beta, size.mean(), np.median(size), size.max(), error.mean()))
     columns = ["reading", "B", "beta", "mean", "median", "worst", "bias"]
     return pd.DataFrame(rows, columns=columns).set_index("reading")
-
-
-@dataclass(frozen=True)
-class Refit:
-    """A law some of whose coefficients were fitted to points, the others held.
-
-    Parameters
-    ----------
-    law : DistillationLaw
-        The fitted law.
-    free : tuple of str
-        The coefficients that were fitted.
-    objective : float
-        Sum of Huber losses of the log errors.
-    mean : float
-        Mean absolute log error in percent.
-    """
-
-    law: DistillationLaw
-    free: tuple[str, ...]
-    objective: float
-    mean: float
-
-
-def refit(points: pd.DataFrame, law: DistillationLaw, free: Sequence[str], *, delta: float = 1e-3) -> Refit:
-    """Fit some coefficients of the distillation law to points; the others keep their values.
-
-    Parameters
-    ----------
-    points : pandas.DataFrame
-        Distilled students.
-    law : DistillationLaw
-        Start, and values of the coefficients held.
-    free : sequence of str
-        Names among A, B, alpha, beta, gamma, c0, c1, f1, d1.
-    delta : float
-        Width of the Huber loss on log errors.
-
-    Returns
-    -------
-    Refit
-        The local optimum reached from the start; with many free coefficients it need not be unique.
-
-    Raises
-    ------
-    ValueError
-        For unknown or repeated names, or more coefficients than points.
-    """
-    rows = check_points(points)
-    free = tuple(_checks.choice(f"free[{i}]", name, COEFFICIENTS) for i, name in enumerate(free))
-    if len(set(free)) < len(free) or not free:
-        raise ValueError(f"free = {free!r}; name at least one coefficient, and each once")
-    if len(rows) < len(free):
-        raise ValueError(f"{len(rows)} points cannot fix {len(free)} coefficients; free fewer")
-
-    held = law.to_dict()
-
-    def with_values(logs: np.ndarray) -> dict[str, Any]:
-        return {**held, **dict(zip(free, np.exp(logs), strict=True))}
-
-    delta = _checks.number("delta", delta, 1e-12, 1e3, "it is a width on log loss, such as 1e-3")
-    logs = np.log([held[name] for name in free])
-    for width in (1.0, delta):  # least squares first: from afar the Huber loss is a cone without a curve
-        found = least_squares(
-            lambda logs: _log_errors(rows, with_values(logs)),
-            logs,
-            loss="huber",
-            f_scale=width,
-            x_scale="jac",
-            xtol=1e-14,
-            ftol=1e-14,
-            gtol=1e-14,
-            max_nfev=2000,
-        )
-        logs = found.x
-    fitted = DistillationLaw.from_dict({**with_values(found.x), "name": "refit"})
-    return Refit(fitted, free, float(found.cost), float(100.0 * np.abs(found.fun).mean()))
-
-
-def one_coefficient_repairs(
-    points: pd.DataFrame, law: DistillationLaw | None = None, *, delta: float = 1e-3
-) -> pd.DataFrame:
-    """Try to mend a law by changing one coefficient, each in turn.
-
-    Parameters
-    ----------
-    points : pandas.DataFrame
-        Distilled students.
-    law : DistillationLaw, optional
-        The law to mend; as printed by default.
-    delta : float
-        Width of the Huber loss on log errors.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Indexed by coefficient, best repair first: the ``printed`` and the ``best`` value, their ``ratio``, and
-        the ``mean`` absolute log error in percent that remains.
-    """
-    law = published_law("printed") if law is None else law
-    checked, coefficients = check_points(points), law.to_dict()
-    rows = []
-    for name in COEFFICIENTS:
-        start = coefficients[name]
-        # A slip may be of any size: weights are looked for over many decades, exponents near their values.
-        reach = np.log(1e4) if name in ("A", "B", "c1") else np.log(3.0)
-        place = np.log(start)
-        for _ in range(5):
-            grid = place + np.linspace(-reach, reach, 161)
-            errors = _log_errors(checked, {**coefficients, name: np.exp(grid)[:, None]})
-            place, reach = grid[huber_loss(errors, delta).sum(axis=1).argmin()], reach / 20.0
-        best = float(np.exp(place))
-        left = 100.0 * np.abs(_log_errors(checked, {**coefficients, name: best})).mean()
-        rows.append((name, start, best, best / start, left))
-    columns = ["coefficient", "printed", "best", "ratio", "mean"]
-    return pd.DataFrame(rows, columns=columns).set_index("coefficient").sort_values("mean")
-
-
-def interval_of_B(
-    points: pd.DataFrame,
-    law: DistillationLaw | None = None,
-    *,
-    by_curve: bool = True,
-    level: float = 0.9,
-    draws: int = 2000,
-    delta: float = 1e-3,
-    seed: int = 0,
-) -> tuple[float, float, float]:
-    """Fit B' alone and give its bootstrap interval.
-
-    Parameters
-    ----------
-    points : pandas.DataFrame
-        Distilled students.
-    law : DistillationLaw, optional
-        The other coefficients; the published ones by default.
-    by_curve : bool
-        Whether to draw whole curves, all points with the same (N_S, D_S), rather than single points. Points
-        of one curve share a student's set-up and the way it was read off, so this is the safer choice.
-    level : float
-        Coverage of the interval.
-    draws : int
-        Bootstrap resamples.
-    delta : float
-        Width of the Huber loss on log errors.
-    seed : int
-        Seed of the resampling.
-
-    Returns
-    -------
-    tuple of float
-        B' that fits best, and the ends of its interval.
-    """
-    law = published_law("reconciled") if law is None else law
-    rows = check_points(points)
-    level = _checks.number("level", level, 0.01, 0.999, "it is a coverage such as 0.9")
-    grid = np.linspace(np.log(1e3), np.log(1e9), 1201)
-    # One coefficient: tabulate every point's Huber loss once, and each resample is a weighted sum.
-    loss = huber_loss(_log_errors(rows, {**law.to_dict(), "B": np.exp(grid)[:, None]}), delta)
-    keys = ["N_S", "D_S"] if by_curve else [rows.index]
-    group = rows.groupby(keys).ngroup().to_numpy()
-    count = int(group.max()) + 1
-    rng = np.random.default_rng(seed)
-    weights = rng.multinomial(count, np.full(count, 1.0 / count), size=draws)[:, group]
-    estimates = [_parabola_minimum(grid, loss @ weight) for weight in [np.ones(len(rows)), *weights]]
-    tail = 50.0 * (1.0 - level)
-    low, high = np.exp(np.percentile(estimates[1:], [tail, 100.0 - tail]))
-    return float(np.exp(estimates[0])), float(low), float(high)
 
 
 def token_effect(points: pd.DataFrame, laws: Mapping[str, DistillationLaw]) -> pd.DataFrame:
@@ -356,10 +151,201 @@ def token_effect(points: pd.DataFrame, laws: Mapping[str, DistillationLaw]) -> p
     return pd.DataFrame(table, columns=["N_S", "D_S_from", "D_S_to", "teachers", "observed", *laws])
 
 
-def _parabola_minimum(places: np.ndarray, values: np.ndarray) -> float:
-    """Return the minimum of an evenly tabulated curve, between its grid points."""
-    i = int(np.clip(np.argmin(values), 1, len(values) - 2))
-    left, middle, right = values[i - 1 : i + 2]
-    bend = left - 2.0 * middle + right
-    shift = 0.5 * (left - right) / bend if bend > 0.0 else 0.0
-    return float(places[i] + np.clip(shift, -1.0, 1.0) * (places[1] - places[0]))
+@dataclass(frozen=True)
+class Audit:
+    """What the points say of the readings of B', computed here or recorded.
+
+    Parameters
+    ----------
+    source : {"computed", "recorded"}
+        Whether the points were at hand.
+    points : int
+        How many there are.
+    weak_to_strong : float
+        Share of the students that are better than their teacher, which the law forbids.
+    B : tuple of float
+        B' fitted alone and the ends of its 90 percent interval, whole curves resampled.
+    errors : pandas.DataFrame
+        Every reading's errors, as `error_table` gives them.
+    repairs : pandas.DataFrame
+        What mending one coefficient leaves, as `one_coefficient_repairs` gives it.
+    changes : pandas.DataFrame
+        What more tokens did, in nats, as `token_effect` gives it without sizes and tokens.
+    quantiles : pandas.DataFrame
+        Absolute log error in percent by share of the points (index), a column for each reading.
+    free : Refit
+        All nine coefficients fitted.
+    made : mapping of str to str
+        SHA-256 of the file of points, and the command that makes the record.
+    """
+
+    source: Literal["computed", "recorded"]
+    points: int
+    weak_to_strong: float
+    B: tuple[float, float, float]
+    errors: pd.DataFrame
+    repairs: pd.DataFrame
+    changes: pd.DataFrame
+    quantiles: pd.DataFrame
+    free: Refit
+    made: Mapping[str, str] = field(default_factory=dict)
+
+
+def audit_points(points: pd.DataFrame, *, sha256: str = "") -> Audit:
+    """Compute everything that the points say of the readings of B'.
+
+    Parameters
+    ----------
+    points : pandas.DataFrame
+        Distilled students, see `check_points`.
+    sha256 : str
+        Hash of the file they were read from.
+
+    Returns
+    -------
+    Audit
+        Its source is "computed".
+    """
+    rows, laws = check_points(points), rival_readings()
+    errors = {name: 100.0 * np.abs(log_errors(rows, law)) for name, law in laws.items()}
+    quantiles = pd.DataFrame({name: np.quantile(error, SHARES) for name, error in errors.items()}, SHARES)
+    return Audit(
+        source="computed",
+        points=len(rows),
+        weak_to_strong=float((rows["L_S"] < rows["L_T"]).mean()),
+        B=interval_of_B(rows),
+        errors=error_table(rows, laws),
+        repairs=one_coefficient_repairs(rows),
+        changes=token_effect(rows, laws).drop(columns=["N_S", "D_S_from", "D_S_to"]),
+        quantiles=quantiles.rename_axis("share"),
+        free=refit(rows, laws["reconciled"], COEFFICIENTS),
+        made={"points_sha256": sha256, "command": COMMAND},
+    )
+
+
+def current_audit() -> Audit:
+    """Return the audit: computed where a copy of the points is at hand, else as it was recorded.
+
+    Returns
+    -------
+    Audit
+        Its ``source`` says which.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are neither points nor a record.
+    """
+    path = points_path()
+    if path is None:
+        return read_audit()
+    return audit_points(pd.read_csv(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def write_audit(path: str | Path | None = None) -> Path:
+    """Compute the audit and record it.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        Where to; ``data/audit_summary.csv`` of the checkout by default.
+
+    Returns
+    -------
+    pathlib.Path
+        The record: one number a line, with its part, row and column.
+
+    Raises
+    ------
+    FileNotFoundError
+        If no copy of the points is at hand: a record is not made from a record.
+    """
+    audit = current_audit()
+    if audit.source != "computed":
+        raise FileNotFoundError(
+            "no copy of the points is at hand, so there is nothing to record; put points.csv into "
+            "distillation_points of the folder that DISTILL_LIB_DATA names"
+        )
+    free = {name: getattr(audit.free.law, name) for name in audit.free.free}
+    parts = {
+        "made": pd.DataFrame({"value": audit.made}),
+        "all": pd.DataFrame({"value": {"points": audit.points, "weak_to_strong": audit.weak_to_strong}}),
+        "B": pd.DataFrame({"value": dict(zip(("best", "low", "high"), audit.B, strict=True))}),
+        "errors": audit.errors,
+        "repairs": audit.repairs,
+        "changes": audit.changes,
+        "quantiles": audit.quantiles.set_axis([f"{share:g}" for share in SHARES]),
+        "free": pd.DataFrame({"value": free | {"objective": audit.free.objective, "mean": audit.free.mean}}),
+    }
+    lines = [
+        (part, row, column, value if isinstance(value, str) else f"{value:.9g}")
+        for part, table in parts.items()
+        for row, values in table.to_dict(orient="index").items()
+        for column, value in values.items()
+    ]
+    path = _beside_the_package() if path is None else Path(path)
+    pd.DataFrame(lines, columns=["part", "row", "column", "value"]).to_csv(path, index=False)
+    return path
+
+
+def read_audit(path: str | Path | None = None) -> Audit:
+    """Read the recorded audit.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        The record; that of the checkout or the installed package by default.
+
+    Returns
+    -------
+    Audit
+        Its source is "recorded".
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no record.
+    """
+    record = _beside_the_package() if path is None else Path(path)
+    if not record.is_file():
+        raise FileNotFoundError(
+            f"no record of the audit at {record}; take it from a full checkout, or make it where the points "
+            f"are at hand: {COMMAND}"
+        )
+    lines = pd.read_csv(record, dtype=str, keep_default_na=False)
+
+    def part(name: str) -> pd.DataFrame:
+        of_it = lines[lines["part"] == name]
+        table = of_it.pivot_table(index="row", columns="column", values="value", aggfunc="first", sort=False)
+        return table[of_it["column"].unique()].rename_axis(index=None, columns=None)
+
+    def numbers(name: str, index: str | None = None) -> pd.DataFrame:
+        return part(name).astype(float).rename_axis(index=index)
+
+    single = {name: numbers(name)["value"].to_dict() for name in ("all", "B", "free")}
+    coefficients = {name: single["free"][name] for name in COEFFICIENTS}
+    law = replace(published_law("reconciled"), name="refit", **coefficients)
+    quantiles, changes = numbers("quantiles", "share"), numbers("changes").reset_index(drop=True)
+    return Audit(
+        source="recorded",
+        points=int(single["all"]["points"]),
+        weak_to_strong=single["all"]["weak_to_strong"],
+        B=(single["B"]["best"], single["B"]["low"], single["B"]["high"]),
+        errors=numbers("errors", "reading"),
+        repairs=numbers("repairs", "coefficient"),
+        changes=changes.astype({"teachers": int}),
+        quantiles=quantiles.set_axis(quantiles.index.astype(float)).rename_axis("share"),
+        free=Refit(law, COEFFICIENTS, single["free"]["objective"], single["free"]["mean"]),
+        made=part("made")["value"].to_dict(),
+    )
+
+
+def _beside_the_package() -> Path:
+    """Return the record of an installed package if there is one, else that of the checkout."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "_data" / _FILE
+    return inside if inside.is_file() else package.parent / "data" / _FILE
+
+
+if __name__ == "__main__":
+    print(f"wrote {write_audit()}")

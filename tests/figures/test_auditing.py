@@ -6,6 +6,7 @@ import pytest
 
 import distill_lib as dl
 from distill_lib import figures
+from distill_lib.scaling.audit import audit_points
 from distill_lib.scaling.identifiability import coefficient_uncertainty, protocol_students
 
 
@@ -45,21 +46,20 @@ def test_windows_are_bars_and_candidates_are_lines():
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["a", "b"]
 
 
-def test_points_are_compared_or_said_to_be_missing(laws):
+def test_readings_are_drawn_against_what_was_computed_from_the_points(laws):
     N_S, M, L_T = np.meshgrid([2e8, 1e9], [20.0, 40.0, 80.0], np.linspace(2.0, 2.6, 5))
     points = pd.DataFrame({"N_S": N_S.ravel(), "D_S": (N_S * M).ravel(), "L_T": L_T.ravel()})
     points["L_S"] = laws["reconciled"].loss(points["N_S"], points["D_S"], points["L_T"]) * 1.001
-    _, axes = figures.errors_at_points(points, laws)
+    _, axes = figures.errors_at_points(audit_points(points), list(laws))
     by_name = {line.get_label(): line for line in axes[0].lines}
     reconciled = by_name["reconciled"]
     np.testing.assert_allclose(reconciled.get_ydata(), reconciled.get_xdata(), rtol=2e-3)
     assert (by_name["printed"].get_ydata() > by_name["printed"].get_xdata()).all()
-    error = {line.get_label(): line.get_xdata() for line in axes[1].lines}
-    np.testing.assert_allclose(error["reconciled"], 100 * np.log(1.001), rtol=1e-6)
-
-    _, axes = figures.errors_at_points(None, laws)
-    assert [ax.texts[0].get_text() for ax in axes] == ["no copy of the points at hand"] * 2
-    assert not any(len(ax.lines) for ax in axes)
+    error = {line.get_label(): line for line in axes[1].lines}
+    np.testing.assert_allclose(error["reconciled"].get_xdata(), 100 * np.log(1.001), rtol=1e-6)
+    assert error["printed"].get_xdata()[20] > 0.2
+    assert list(error["printed"].get_ydata())[::20] == [0.0, 0.5, 1.0]
+    assert axes[1].get_title() == "all 30 points"
 
 
 def test_what_a_fit_can_see_is_drawn_in_percent(laws):

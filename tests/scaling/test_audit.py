@@ -7,14 +7,17 @@ import pandas as pd
 import pytest
 
 from distill_lib.scaling.audit import (
+    current_audit,
     error_table,
     find_points,
     interval_of_B,
     log_errors,
     one_coefficient_repairs,
+    read_audit,
     refit,
     rival_readings,
     token_effect,
+    write_audit,
 )
 from distill_lib.scaling.laws import published_law
 
@@ -115,3 +118,74 @@ def test_points_are_found_where_the_variable_says_and_missed_in_silence(tmp_path
     (tmp_path / "distillation_points").mkdir()
     students().assign(note="left out").to_csv(tmp_path / "distillation_points" / "points.csv", index=False)
     pd.testing.assert_frame_equal(find_points(), students())
+
+
+@pytest.fixture
+def simulated_copy(tmp_path, monkeypatch):
+    """A copy of points that were simulated, found like the real one."""
+    monkeypatch.setenv("DISTILL_LIB_DATA", str(tmp_path))
+    (tmp_path / "distillation_points").mkdir()
+    students(noise=0.003).to_csv(tmp_path / "distillation_points" / "points.csv", index=False)
+
+
+def without_points(monkeypatch, tmp_path):
+    monkeypatch.setenv("DISTILL_LIB_DATA", str(tmp_path / "nothing here"))
+
+
+def same(one, other, rtol):
+    """Compare two audits; of nine free coefficients the fit fixes hardly one, but it fixes the error."""
+    assert one.points == other.points
+    assert one.weak_to_strong == pytest.approx(other.weak_to_strong, rel=rtol)
+    assert one.B == pytest.approx(other.B, rel=rtol)
+    assert one.free.objective == pytest.approx(other.free.objective, rel=rtol)
+    assert one.free.mean == pytest.approx(other.free.mean, rel=rtol)
+    for name in ("errors", "repairs", "changes", "quantiles"):
+        pd.testing.assert_frame_equal(getattr(one, name), getattr(other, name), rtol=rtol, atol=1e-8)
+    for name in ("alpha", "beta", "gamma"):
+        assert getattr(one.free.law, name) == pytest.approx(getattr(other.free.law, name), abs=0.02)
+
+
+def test_a_record_reads_back_as_it_was_computed(simulated_copy, tmp_path, monkeypatch):
+    record = write_audit(tmp_path / "record.csv")
+    computed = current_audit()
+    assert (computed.source, read_audit(record).source) == ("computed", "recorded")
+    same(read_audit(record), computed, 1e-7)
+    assert read_audit(record).made == computed.made
+    assert len(computed.made["points_sha256"]) == 64
+
+
+def test_an_audit_gathers_what_its_parts_give(simulated_copy):
+    points, audit = find_points(), current_audit()
+    pd.testing.assert_frame_equal(audit.errors, error_table(points, rival_readings()))
+    assert audit.B == interval_of_B(points)
+    assert audit.weak_to_strong == pytest.approx((points["L_S"] < points["L_T"]).mean())
+    # The middle of the distribution is the median of the table, its end the worst.
+    np.testing.assert_allclose(audit.quantiles.loc[0.5], audit.errors["median"])
+    np.testing.assert_allclose(audit.quantiles.loc[1.0], audit.errors["worst"])
+    # Simulated students are never better than their teachers, but for the noise on good copies of poor ones.
+    assert 0.05 < audit.weak_to_strong < 0.25
+
+
+def test_without_points_the_committed_record_serves_and_is_not_recorded_again(monkeypatch, tmp_path):
+    without_points(monkeypatch, tmp_path)
+    audit = current_audit()
+    assert audit.source == "recorded"
+    assert list(audit.errors.index) == list(rival_readings())
+    for name, law in rival_readings().items():
+        assert audit.errors.loc[name, "B"] == pytest.approx(law.B, rel=1e-8), (
+            "the record is of other readings"
+        )
+    with pytest.raises(FileNotFoundError, match="nothing to record"):
+        write_audit(tmp_path / "record.csv")
+    with pytest.raises(FileNotFoundError, match="no record of the audit at"):
+        read_audit(tmp_path / "record.csv")
+
+
+def test_the_committed_record_is_what_the_points_give():
+    computed = current_audit()
+    if computed.source == "recorded":
+        pytest.skip("no copy of the points at hand")
+    recorded = read_audit()
+    assert recorded.made == computed.made, "the points or the command changed: make the record anew"
+    # Optimisers end a little differently on other machines.
+    same(recorded, computed, 1e-4)
