@@ -20,6 +20,7 @@ from distill_lib.figures.contours import label_contours
 from distill_lib.figures.panels import (
     COMPARE_STYLE,
     EDGE_STYLE,
+    SECOND_LAW,
     legend_above,
     outline_outside,
     outside_fit,
@@ -96,7 +97,7 @@ def gain_map(
     levels : sequence of float
         Contours to draw beside that of zero.
     compare : numpy.ndarray, optional
-        The same by a second law: its break-even line is drawn dashed.
+        The same by a second law: its contours and its break-even line are drawn dashed.
     tokens : bool
         Whether x counts tokens; else compute.
     few : bool
@@ -112,15 +113,24 @@ def gain_map(
     power_axis(ax.yaxis, counts=True)
     mesh = gain_mesh(ax, x, y, gain, limit=limit)
     reached = [level for level in levels if gain.min() < level < gain.max()]
+    also = [] if compare is None else [level for level in reached if compare.min() < level < compare.max()]
+    if also:
+        second = ax.contour(
+            x, y, compare, levels=also, colors="#333333", linewidths=0.8, linestyles=[COMPARE_STYLE["ls"]]
+        )
+        second.set_gid(SECOND_LAW)
     if reached:
         lines = ax.contour(x, y, gain, levels=reached, colors="#333333", linewidths=0.7, linestyles="solid")
         label_contours(ax, lines, fmt="%+.2f", fontsize=8)
-    for values, color, width, style in (
-        (gain, BREAK_EVEN["color"], BREAK_EVEN["lw"], "solid"),
-        (compare, "black", 1.2, COMPARE_STYLE["ls"]),
+    for values, width, style, gid in (
+        (gain, BREAK_EVEN["lw"], "solid", None),
+        (compare, 1.2, COMPARE_STYLE["ls"], SECOND_LAW),
     ):
         if values is not None and values.min() < 0.0 < values.max():
-            ax.contour(x, y, values, levels=[0.0], colors=[color], linewidths=width, linestyles=[style])
+            line = ax.contour(
+                x, y, values, levels=[0.0], colors=[BREAK_EVEN["color"]], linewidths=width, linestyles=[style]
+            )
+            line.set_gid(gid)
     ax.grid(visible=False)
     return mesh
 
@@ -224,7 +234,7 @@ def fig06_advantage_over_tokens(
     law : DistillationLaw
         The law to draw.
     compare : DistillationLaw, optional
-        A second law, whose break-even line is drawn dashed.
+        A second law, whose contours and break-even line are drawn dashed.
     N_T : sequence of float
         Teacher sizes in parameters, one panel each.
     D_S, N_S : tuple of float
@@ -273,7 +283,7 @@ def fig14_advantage_over_compute(
     law : DistillationLaw
         The law to draw.
     compare : DistillationLaw, optional
-        A second law, whose break-even line is drawn dashed.
+        A second law, whose contours and break-even line are drawn dashed.
     N_T : sequence of float
         Teacher sizes in parameters, one panel each.
     C_S, N_S : tuple of float
@@ -322,7 +332,7 @@ def fig13_advantage_over_teachers(
     law : DistillationLaw
         The law to draw.
     compare : DistillationLaw, optional
-        A second law, whose break-even line is drawn dashed.
+        A second law, whose contours and break-even line are drawn dashed.
     N_S : sequence of float
         Student sizes in parameters, one column each.
     D_T, C_T : tuple of float

@@ -83,7 +83,7 @@ def scenario_style(scenario: str) -> dict[str, Any]:
     return {"color": SCENARIO_COLOURS[scenario], "ls": (0, (4, 1.5)) if "pretraining" in scenario else "-"}
 
 
-def _panels_by_scenario(
+def panels_by_scenario(
     quantity: str,
     law: DistillationLaw,
     *,
@@ -94,7 +94,32 @@ def _panels_by_scenario(
     columns: int = 4,
     height: float = 6.0,
 ) -> tuple[Figure, np.ndarray]:
-    """Draw a quantity of the optimal plans: a panel for each size, a line for each scenario."""
+    """Draw a quantity of the optimal plans: a panel for each size, a line for each scenario.
+
+    Parameters
+    ----------
+    quantity : str
+        A field of PlanMap: L_S, L_T, D_T or N_T.
+    law : DistillationLaw
+        The law to plan with.
+    compare : DistillationLaw, optional
+        A second law, drawn in thin dashed lines.
+    N_S : sequence of float
+        Student sizes in parameters, one panel each.
+    C : tuple of float
+        Range of the total compute in FLOPs.
+    points : int
+        Budgets per curve.
+    columns : int
+        Panels in a row.
+    height : float
+        Height of the figure in inches.
+
+    Returns
+    -------
+    tuple of Figure and numpy.ndarray
+        The figure and its axes, shape [rows, columns].
+    """
     fig, axes = size_panels(N_S, columns=columns, height=height, sharey=quantity != "L_S")
     plans, others = _plans(law, N_S, C, points), _plans(compare, N_S, C, points)
     panels = [(ax,) for ax in axes.flat[: len(N_S)]]
@@ -235,7 +260,7 @@ def fig17_compute_optimal_loss(
     student of 30B or 50B is never caught. Where the teacher must be trained too, supervised training is ahead
     until all curves meet near the floor. Most of each panel is beyond what the law was fitted on.
     """
-    return _panels_by_scenario(
+    return panels_by_scenario(
         "L_S", law, compare=compare, N_S=N_S, C=C, points=points, columns=2, height=10.6
     )
 
@@ -264,7 +289,7 @@ def fig18_optimal_teacher_loss(
     steeply at first. A free teacher is chosen by its student alone; for large students at low compute its
     loss dips and rises again, the inflection that the paper describes.
     """
-    return _panels_by_scenario("L_T", law, **options)
+    return panels_by_scenario("L_T", law, **options)
 
 
 @styled
@@ -318,7 +343,7 @@ def fig31_optimal_teacher_tokens(
     dear: then a smaller, longer trained teacher saves. Where only logits are paid, tokens sit at the bound
     of 1e17 at all budgets. The paper says the same.
     """
-    return _panels_by_scenario("D_T", law, **options)
+    return panels_by_scenario("D_T", law, **options)
 
 
 @styled
@@ -345,4 +370,4 @@ def fig32_optimal_teacher_size(
     paid, and ends like one whose logits alone are paid, a few times the student. The best case gives the
     cheapest teacher of the wanted loss, which nobody pays for: for a student of 50B it reaches 141T.
     """
-    return _panels_by_scenario("N_T", law, **options)
+    return panels_by_scenario("N_T", law, **options)

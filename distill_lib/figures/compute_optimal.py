@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 
 from distill_lib import paper
 from distill_lib.figures.advantage import gain_bar, gain_mesh
-from distill_lib.figures.by_scenario import readable_range, scenario_lines
+from distill_lib.figures.by_scenario import panels_by_scenario
+from distill_lib.figures.panels import PAPER_BUDGETS
 from distill_lib.figures.style import PAGE_WIDTH, SCENARIO_LABELS, log_axis, styled
 from distill_lib.scaling.architecture import forward_flops
 from distill_lib.scaling.laws import DistillationLaw
-from distill_lib.scaling.planning import SCENARIOS, plan_map
-from distill_lib.scaling.wording import count
+from distill_lib.scaling.planning import plan_map
 
 FIG8_SIZES = (300e6, 1e9, 3e9, 10e9)
 """Student sizes that Figure 8 of the paper shows."""
@@ -28,8 +28,9 @@ LAW_ACCURACY = paper.law_accuracy()
 def fig08_compute_optimal_loss(
     law: DistillationLaw,
     *,
+    compare: DistillationLaw | None = None,
     N_S: Sequence[float] = FIG8_SIZES,
-    C: tuple[float, float] = (1e20, 1e26),
+    C: tuple[float, float] = PAPER_BUDGETS,
     points: int = 49,
 ) -> tuple[Figure, np.ndarray]:
     """Draw the best student loss that a total compute buys, for each scenario (Figure 8).
@@ -38,8 +39,10 @@ def fig08_compute_optimal_loss(
     ----------
     law : DistillationLaw
         The law to plan with.
+    compare : DistillationLaw, optional
+        A second law, drawn in thin dashed lines.
     N_S : sequence of float
-        Student sizes in parameters, one panel each, four at most.
+        Student sizes in parameters, one panel each.
     C : tuple of float
         Range of the total compute in FLOPs.
     points : int
@@ -48,20 +51,9 @@ def fig08_compute_optimal_loss(
     Returns
     -------
     tuple of Figure and numpy.ndarray
-        The figure and its axes, shape [2, 2].
+        The figure and its axes, shape [rows, 2].
     """
-    fig, axes = plt.subplots(2, 2, figsize=(PAGE_WIDTH, 6.6), sharex=True)
-    budget = np.geomspace(*C, points)
-    plans = {scenario: plan_map(np.asarray(N_S), budget, scenario, law=law) for scenario in SCENARIOS}
-    for row, (ax, size) in enumerate(zip(axes.flat, N_S, strict=False)):
-        scenario_lines(ax, plans, row, "L_S")
-        log_axis(ax.xaxis)
-        ax.set_title(f"student {count(size)}")
-        ax.set_ylim(*readable_range(plans, row))
-    axes.flat[0].legend(loc="upper right")
-    fig.supxlabel("Total compute $C$ (FLOPs)", fontsize=10)
-    fig.supylabel("Student cross-entropy $L_S$ (nats/token)", fontsize=10)
-    return fig, axes
+    return panels_by_scenario("L_S", law, compare=compare, N_S=N_S, C=C, points=points, columns=2, height=6.4)
 
 
 @styled

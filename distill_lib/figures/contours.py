@@ -12,7 +12,7 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from distill_lib.figures.panels import COMPARE_STYLE
+from distill_lib.figures.panels import COMPARE_STYLE, SECOND_LAW
 
 LABEL_SPACE = 0.3
 """Least distance between two values written into contours, inches."""
@@ -127,7 +127,7 @@ def labelled_contours(
     norm = norm or Normalize(levels[0], levels[-1])
     cmap = ordered_map()
     if compare is not None:
-        ax.contour(
+        second = ax.contour(
             x,
             y,
             compare,
@@ -136,8 +136,9 @@ def labelled_contours(
             norm=norm,
             linewidths=0.9,
             linestyles=[COMPARE_STYLE["ls"]],
-            alpha=0.6,
+            alpha=0.75,
         )
+        second.set_gid(SECOND_LAW)
     lines = ax.contour(x, y, values, levels=levels, cmap=cmap, norm=norm, linewidths=1.4)
     label_contours(ax, lines, levels[::label_every], fmt=fmt, fontsize=fontsize)
     return lines

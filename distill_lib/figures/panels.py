@@ -30,7 +30,10 @@ PAPER_SIZES = (300e6, 500e6, 1e9, 3e9, 5e9, 10e9, 30e9, 50e9)
 PAPER_BUDGETS = (1e20, 1e26)
 """Range of total compute of those panels, FLOPs."""
 
-COMPARE_STYLE: dict[str, Any] = {"ls": (0, (3, 2)), "lw": 1.0, "alpha": 0.75}
+SECOND_LAW = "second law"
+"""Mark (gid) of everything that a second law draws."""
+
+COMPARE_STYLE: dict[str, Any] = {"ls": (0, (3, 2)), "lw": 1.0, "alpha": 0.75, "gid": SECOND_LAW}
 """Lines of a second law."""
 
 OUTSIDE_COLOUR = "#f1f1f1"

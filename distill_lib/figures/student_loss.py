@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from distill_lib.figures.panels import COMPARE_STYLE, reading_label
 from distill_lib.figures.style import PAGE_WIDTH, ordered_colours, styled
 from distill_lib.scaling.laws import DistillationLaw
 from distill_lib.scaling.wording import count
@@ -24,6 +25,7 @@ FIG1_TOKENS = tuple(4e9 * 2**k for k in range(8))
 def fig01_student_against_teacher(
     law: DistillationLaw,
     *,
+    compare: DistillationLaw | None = None,
     N_S: Sequence[float] = FIG1_SIZES,
     D_S: Sequence[float] = FIG1_TOKENS,
     L_T: tuple[float, float] = (1.8, 2.8),
@@ -34,6 +36,8 @@ def fig01_student_against_teacher(
     ----------
     law : DistillationLaw
         The law to draw.
+    compare : DistillationLaw, optional
+        A second law, in thin dashed lines, for the fewest and the most tokens alone: the others lie between.
     N_S : sequence of float
         Student sizes in parameters, at most seven; the eighth panel is the legend.
     D_S : sequence of float
@@ -56,12 +60,19 @@ def fig01_student_against_teacher(
             best = int(np.argmin(student))
             if 0 < best < len(teacher) - 1:
                 ax.plot(teacher[best], student[best], "o", ms=3.6, color=colours[tokens])
+        for tokens in () if compare is None else (min(D_S), max(D_S)):
+            ax.plot(
+                teacher, compare.loss(size, tokens, teacher), **({"color": colours[tokens]} | COMPARE_STYLE)
+            )
         _diagonal(ax, L_T)
         ax.set_title(f"student {count(size)}")
     legend_panel = axes.flat[-1]
     legend_panel.axis("off")
     for tokens in D_S:
         legend_panel.plot([], [], color=colours[tokens], label=count(tokens))
+    if compare is not None:
+        words = f"{reading_label(compare)},\n{count(min(D_S))} and {count(max(D_S))}"
+        legend_panel.plot([], [], label=words, **({"color": "#555555"} | COMPARE_STYLE))
     legend_panel.plot([], [], "o", ms=3.6, color="#555555", label="best teacher")
     legend_panel.plot([], [], ":", color="#555555", lw=1.2, label="$L_S = L_T$")
     legend_panel.legend(title="$D_S$ (tokens)", loc="center", ncols=2, handlelength=1.2, columnspacing=1)
