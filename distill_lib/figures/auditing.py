@@ -183,7 +183,7 @@ def errors_at_points(audit: Audit, readings: Sequence[str]) -> tuple[Figure, np.
         xlabel="Relative error (%)", ylabel="share of the points below", title=f"all {audit.points} points",
         xlim=(0.02, 10.0), ylim=(0, 1),
     )  # fmt: skip
-    axes[0].legend(fontsize=8.5)
+    axes[0].legend(fontsize=8.5, loc="lower right")
     return fig, axes
 
 

@@ -22,7 +22,7 @@ EDGE_SPACE = np.array([0.2, 0.12])
 
 
 def ordered_map(palette: str = "viridis") -> ListedColormap:
-    """Return an ordered colour map without its lightest part, which is unreadable on white.
+    """Return an ordered colour map without its lightest part, unreadable on white and, inverted, on dark pages.
 
     Parameters
     ----------
@@ -32,9 +32,9 @@ def ordered_map(palette: str = "viridis") -> ListedColormap:
     Returns
     -------
     matplotlib.colors.ListedColormap
-        Its first 85 percent.
+        Its first 75 percent.
     """
-    return ListedColormap(mpl.colormaps[palette](np.linspace(0.0, 0.85, 256)))
+    return ListedColormap(mpl.colormaps[palette](np.linspace(0.0, 0.75, 256)))
 
 
 def loss_levels(values: np.ndarray, most: int = 10) -> np.ndarray:
