@@ -11,7 +11,6 @@ To make the record anew, with the points at hand: ``python -m distill_lib.scalin
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from distill_lib.scaling import records
 from distill_lib.scaling.laws import DistillationLaw, published_law
 from distill_lib.scaling.points import POINT_COLUMNS, check_points, find_points, points_path
 from distill_lib.scaling.refits import (
@@ -239,7 +239,7 @@ def current_audit() -> Audit:
     path = points_path()
     if path is None:
         return read_audit()
-    return audit_points(pd.read_csv(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    return audit_points(pd.read_csv(path), sha256=records.sha256_of(path))
 
 
 def write_audit(path: str | Path | None = None) -> Path:
@@ -277,14 +277,8 @@ def write_audit(path: str | Path | None = None) -> Path:
         "quantiles": audit.quantiles.set_axis([f"{share:g}" for share in SHARES]),
         "free": pd.DataFrame({"value": free | {"objective": audit.free.objective, "mean": audit.free.mean}}),
     }
-    lines = [
-        (part, row, column, value if isinstance(value, str) else f"{value:.9g}")
-        for part, table in parts.items()
-        for row, values in table.to_dict(orient="index").items()
-        for column, value in values.items()
-    ]
-    path = _beside_the_package() if path is None else Path(path)
-    pd.DataFrame(lines, columns=["part", "row", "column", "value"]).to_csv(path, index=False)
+    path = records.place(_FILE) if path is None else Path(path)
+    records.write(path, parts)
     return path
 
 
@@ -306,21 +300,10 @@ def read_audit(path: str | Path | None = None) -> Audit:
     FileNotFoundError
         If there is no record.
     """
-    record = _beside_the_package() if path is None else Path(path)
-    if not record.is_file():
-        raise FileNotFoundError(
-            f"no record of the audit at {record}; take it from a full checkout, or make it where the points "
-            f"are at hand: {COMMAND}"
-        )
-    lines = pd.read_csv(record, dtype=str, keep_default_na=False)
-
-    def part(name: str) -> pd.DataFrame:
-        of_it = lines[lines["part"] == name]
-        table = of_it.pivot_table(index="row", columns="column", values="value", aggfunc="first", sort=False)
-        return table[of_it["column"].unique()].rename_axis(index=None, columns=None)
+    parts = records.read(records.place(_FILE) if path is None else Path(path), COMMAND)
 
     def numbers(name: str, index: str | None = None) -> pd.DataFrame:
-        return part(name).astype(float).rename_axis(index=index)
+        return parts[name].astype(float).rename_axis(index=index)
 
     single = {name: numbers(name)["value"].to_dict() for name in ("all", "B", "free")}
     coefficients = {name: single["free"][name] for name in COEFFICIENTS}
@@ -336,15 +319,8 @@ def read_audit(path: str | Path | None = None) -> Audit:
         changes=changes.astype({"teachers": int}),
         quantiles=quantiles.set_axis(quantiles.index.astype(float)).rename_axis("share"),
         free=Refit(law, COEFFICIENTS, single["free"]["objective"], single["free"]["mean"]),
-        made=part("made")["value"].to_dict(),
+        made=parts["made"]["value"].to_dict(),
     )
-
-
-def _beside_the_package() -> Path:
-    """Return the record of an installed package if there is one, else that of the checkout."""
-    package = Path(__file__).resolve().parents[1]
-    inside = package / "_data" / _FILE
-    return inside if inside.is_file() else package.parent / "data" / _FILE
 
 
 if __name__ == "__main__":

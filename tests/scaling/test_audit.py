@@ -177,7 +177,7 @@ def test_without_points_the_committed_record_serves_and_is_not_recorded_again(mo
         )
     with pytest.raises(FileNotFoundError, match="nothing to record"):
         write_audit(tmp_path / "record.csv")
-    with pytest.raises(FileNotFoundError, match="no record of the audit at"):
+    with pytest.raises(FileNotFoundError, match="no record at"):
         read_audit(tmp_path / "record.csv")
 
 
