@@ -5,12 +5,16 @@ from .index import figure_index as figure_index
 from .ledger import claims_ledger as claims_ledger
 from .scaling import architecture as architecture
 from .scaling import audit as audit
+from .scaling import criticism as criticism
 from .scaling import identifiability as identifiability
+from .scaling import points as points
 from .scaling import protocols as protocols
+from .scaling import public_fits as public_fits
 from .scaling import statements as statements
 from .scaling.architecture import forward_flops as forward_flops
 from .scaling.comparison import mean_interval as mean_interval
 from .scaling.comparison import paired_students as paired_students
+from .scaling.coverage import coverage as coverage
 from .scaling.crossover import crossover as crossover
 from .scaling.fitting import fit_distillation_law as fit_distillation_law
 from .scaling.fitting import fit_supervised_law as fit_supervised_law
@@ -21,6 +25,8 @@ from .scaling.planning import Plan as Plan
 from .scaling.planning import plan as plan
 from .scaling.planning import plan_map as plan_map
 from .scaling.storage import logit_storage as logit_storage
+from .scaling.yielding import YieldingLaw as YieldingLaw
+from .scaling.yielding import fit_yielding_law as fit_yielding_law
 from .training.corpus import open_corpus as open_corpus
 from .training.losses import kd_loss as kd_loss
 from .training.sweep import run_preset as run_preset

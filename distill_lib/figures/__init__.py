@@ -31,8 +31,21 @@ from distill_lib.figures.counting import (
     ladder_against_table,
     where_forward_flops_go,
 )
+from distill_lib.figures.fitting import (
+    coefficients_compared,
+    fig05_predicted_against_observed,
+    fit_report,
+    ridge_of_draws,
+    spectra_of_curvature,
+)
 from distill_lib.figures.kernel_regression import fig10_kernel_regression
 from distill_lib.figures.limits import fig36_supervised_curves, fig40_infinite_data
+from distill_lib.figures.model_tests import (
+    coverage_of_intervals,
+    forms_compared,
+    losses_with_bands,
+    students_against_teachers,
+)
 from distill_lib.figures.optimal_contours import (
     fig19_best_case_contours,
     fig21_teacher_inference_contours,
@@ -63,12 +76,15 @@ from distill_lib.scaling.wording import count
 
 __all__ = [
     "bill_of_a_distillation",
+    "coefficients_compared",
     "compute_optimal_by_two_counts",
     "count",
+    "coverage_of_intervals",
     "distillation_advantage",
     "error_of_6ND",
     "errors_at_points",
     "fig01_student_against_teacher",
+    "fig05_predicted_against_observed",
     "fig06_advantage_over_tokens",
     "fig07_student_loss_by_teacher",
     "fig08_compute_optimal_loss",
@@ -98,9 +114,15 @@ __all__ = [
     "fig34_token_ratio",
     "fig36_supervised_curves",
     "fig40_infinite_data",
+    "fit_report",
+    "forms_compared",
     "isoflops_under_readings",
     "ladder_against_table",
+    "losses_with_bands",
     "paired_students",
+    "ridge_of_draws",
+    "spectra_of_curvature",
+    "students_against_teachers",
     "supervised_grid",
     "tokens_under_readings",
     "what_a_fit_can_see",

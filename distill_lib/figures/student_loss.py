@@ -60,10 +60,10 @@ def fig01_student_against_teacher(
             best = int(np.argmin(student))
             if 0 < best < len(teacher) - 1:
                 ax.plot(teacher[best], student[best], "o", ms=3.6, color=colours[tokens])
-        for tokens in () if compare is None else (min(D_S), max(D_S)):
-            ax.plot(
-                teacher, compare.loss(size, tokens, teacher), **({"color": colours[tokens]} | COMPARE_STYLE)
-            )
+        if compare is not None:
+            for tokens in (min(D_S), max(D_S)):
+                style = {"color": colours[tokens]} | COMPARE_STYLE
+                ax.plot(teacher, compare.loss(size, tokens, teacher), **style)
         _diagonal(ax, L_T)
         ax.set_title(f"student {count(size)}")
     legend_panel = axes.flat[-1]

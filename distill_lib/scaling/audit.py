@@ -319,7 +319,7 @@ def read_audit(path: str | Path | None = None) -> Audit:
         changes=changes.astype({"teachers": int}),
         quantiles=quantiles.set_axis(quantiles.index.astype(float)).rename_axis("share"),
         free=Refit(law, COEFFICIENTS, single["free"]["objective"], single["free"]["mean"]),
-        made=parts["made"]["value"].to_dict(),
+        made=records.texts(parts["made"]),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 
 from distill_lib.scaling import _checks
@@ -139,7 +140,7 @@ def compare(
     candidates: Sequence[Candidate],
     runs: pd.DataFrame,
     *,
-    groups: Sequence[Any],
+    groups: ArrayLike,
     reference: str,
     folds: int = 8,
     delta: float = 1e-3,
@@ -153,7 +154,7 @@ def compare(
         The forms.
     runs : pandas.DataFrame
         The runs, with the columns that the forms need.
-    groups : sequence
+    groups : array_like
         Label of each run; runs of one label are held out together. Runs of one curve share their errors, and
         holding out single ones would reward a form for learning them.
     reference : str
@@ -206,7 +207,7 @@ def compare(
 
 
 def extrapolate(
-    candidates: Sequence[Candidate], runs: pd.DataFrame, fitted: Sequence[bool]
+    candidates: Sequence[Candidate], runs: pd.DataFrame, fitted: ArrayLike
 ) -> Mapping[str, pd.DataFrame]:
     """Fit to some runs and predict the others, as Fig 5 does from high losses to low ones.
 
@@ -216,7 +217,7 @@ def extrapolate(
         The forms.
     runs : pandas.DataFrame
         The runs, with the columns that the forms need.
-    fitted : sequence of bool
+    fitted : array_like of bool
         Which runs to fit to; the others are predicted.
 
     Returns

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from distill_lib.scaling import _checks, formulas, newton
 from distill_lib.scaling.diagnosis import TRUSTWORTHY, Curvature
@@ -210,7 +211,7 @@ class Fit:
         return pd.DataFrame(table)
 
     def _resample(
-        self, draws: int, seed: int, clusters: Sequence[Any] | None, kind: Kind | None
+        self, draws: int, seed: int, clusters: ArrayLike | None, kind: Kind | None
     ) -> tuple[Kind, dict[str, np.ndarray]]:
         """Return what was resampled, and the weights or the losses of all draws."""
         draws = int(_checks.number("draws", draws, 1, 1e6, "it is a number of resamples, such as 4000"))
@@ -239,7 +240,7 @@ class SupervisedFit(Fit):
         draws: int = 4000,
         *,
         seed: int = 0,
-        clusters: Sequence[Any] | None = None,
+        clusters: ArrayLike | None = None,
         kind: Kind | None = None,
         weights: np.ndarray | None = None,
         progress: Progress | None = None,
@@ -252,7 +253,7 @@ class SupervisedFit(Fit):
             How many.
         seed : int
             Seed of the resampling.
-        clusters : sequence, optional
+        clusters : array_like, optional
             Label of each run; runs of one label (checkpoints of one run, runs of one size) are drawn together.
         kind : {"case", "cluster", "residual"}, optional
             What to resample: runs, clusters of runs (the default where labels are given), or residuals.
@@ -300,7 +301,7 @@ class DistillationFit(Fit):
         draws: int = 4000,
         *,
         seed: int = 0,
-        clusters: Sequence[Any] | None = None,
+        clusters: ArrayLike | None = None,
         kind: Kind | None = None,
         supervised: Bootstrap | None = None,
         progress: Progress | None = None,
@@ -313,7 +314,7 @@ class DistillationFit(Fit):
             How many.
         seed : int
             Seed of the resampling.
-        clusters : sequence, optional
+        clusters : array_like, optional
             Label of each student; students of one label (one teacher, one size) are drawn together.
         kind : {"case", "cluster", "residual"}, optional
             What to resample: students, clusters of them (the default where labels are given), or residuals.

@@ -203,8 +203,8 @@ def read_fits(path: str | Path | None = None) -> PublicFits:
         forms=forms,
         extrapolation=parts["extrapolation"].astype(float),
         yielding=parts["yielding"]["value"].astype(float),
-        status=parts["status"]["value"].to_dict(),
-        made=parts["made"]["value"].to_dict(),
+        status=records.texts(parts["status"]),
+        made=records.texts(parts["made"]),
     )
 
 

@@ -99,3 +99,19 @@ def read(path: Path, command: str) -> dict[str, pd.DataFrame]:
         table = of_it.pivot_table(index="row", columns="column", values="value", aggfunc="first", sort=False)
         parts[str(part)] = table[of_it["column"].unique()].rename_axis(index=None, columns=None)
     return parts
+
+
+def texts(part: pd.DataFrame) -> dict[str, str]:
+    """Return the column ``value`` of a part that holds words.
+
+    Parameters
+    ----------
+    part : pandas.DataFrame
+        As :func:`read` returns it.
+
+    Returns
+    -------
+    dict of str to str
+        Value by row.
+    """
+    return {str(name): str(value) for name, value in part["value"].items()}

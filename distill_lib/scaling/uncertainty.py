@@ -7,7 +7,7 @@ every such quantity gets its interval from the same draws.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ KINDS: tuple[Kind, ...] = ("case", "cluster", "residual")
 
 
 def resampled_weights(
-    runs: int, draws: int, rng: np.random.Generator, clusters: Sequence[Any] | None = None
+    runs: int, draws: int, rng: np.random.Generator, clusters: ArrayLike | None = None
 ) -> np.ndarray:
     """Draw how often each run occurs in each resample.
 
@@ -38,7 +38,7 @@ def resampled_weights(
         How many resamples.
     rng : numpy.random.Generator
         Source of randomness.
-    clusters : sequence, optional
+    clusters : array_like, optional
         Label of each run; runs with one label are drawn together.
 
     Returns
