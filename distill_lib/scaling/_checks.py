@@ -118,6 +118,33 @@ def number(name: str, value: Any, low: float, high: float, remedy: str) -> float
     return float(array)
 
 
+def whole(name: str, value: Any, least: int) -> int:
+    """Return a whole number after checking that it is not below the least one.
+
+    Parameters
+    ----------
+    name : str
+        The argument, for the message.
+    value : int
+        The number; a boolean is none.
+    least : int
+        The least valid one.
+
+    Returns
+    -------
+    int
+        The number.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument, the value, the valid range and the remedy.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"{name} = {value!r} is out of range; give a whole number, {least} at least")
+    return int(value)
+
+
 def choice(name: str, value: Any, allowed: Collection[str]) -> str:
     """Return a word after checking that it is among those allowed.
 
