@@ -7,9 +7,12 @@ from .scaling import architecture as architecture
 from .scaling import audit as audit
 from .scaling import criticism as criticism
 from .scaling import identifiability as identifiability
+from .scaling import isoflop_bias as isoflop_bias
+from .scaling import paper_protocols as paper_protocols
 from .scaling import points as points
 from .scaling import protocols as protocols
 from .scaling import public_fits as public_fits
+from .scaling import simulate as simulate
 from .scaling import statements as statements
 from .scaling.architecture import forward_flops as forward_flops
 from .scaling.comparison import mean_interval as mean_interval
@@ -18,6 +21,7 @@ from .scaling.coverage import coverage as coverage
 from .scaling.crossover import crossover as crossover
 from .scaling.fitting import fit_distillation_law as fit_distillation_law
 from .scaling.fitting import fit_supervised_law as fit_supervised_law
+from .scaling.isoflop import fit_isoflops as fit_isoflops
 from .scaling.laws import DistillationLaw as DistillationLaw
 from .scaling.laws import SupervisedLaw as SupervisedLaw
 from .scaling.laws import published_law as published_law

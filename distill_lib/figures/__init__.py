@@ -38,6 +38,7 @@ from distill_lib.figures.fitting import (
     ridge_of_draws,
     spectra_of_curvature,
 )
+from distill_lib.figures.isoflop import isoflop_profiles, profile_bias
 from distill_lib.figures.kernel_regression import fig10_kernel_regression
 from distill_lib.figures.limits import fig36_supervised_curves, fig40_infinite_data
 from distill_lib.figures.model_tests import (
@@ -116,10 +117,12 @@ __all__ = [
     "fig40_infinite_data",
     "fit_report",
     "forms_compared",
+    "isoflop_profiles",
     "isoflops_under_readings",
     "ladder_against_table",
     "losses_with_bands",
     "paired_students",
+    "profile_bias",
     "ridge_of_draws",
     "spectra_of_curvature",
     "students_against_teachers",
