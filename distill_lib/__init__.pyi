@@ -24,6 +24,7 @@ from .scaling.fitting import fit_supervised_law as fit_supervised_law
 from .scaling.isoflop import fit_isoflops as fit_isoflops
 from .scaling.laws import DistillationLaw as DistillationLaw
 from .scaling.laws import SupervisedLaw as SupervisedLaw
+from .scaling.laws import published_intervals as published_intervals
 from .scaling.laws import published_law as published_law
 from .scaling.planning import Plan as Plan
 from .scaling.planning import plan as plan

@@ -15,6 +15,7 @@ from distill_lib.figures.style import (
     log_axis,
     ordered_colours,
     panel_letter,
+    plain_log_axis,
     styled,
 )
 from distill_lib.scaling.fits import DistillationFit, Fit
@@ -119,7 +120,7 @@ def fit_report(fit: Fit) -> tuple[Figure, np.ndarray]:
         )
     axes[2].set_yticks(rows, [SYMBOLS[name] for name in errors])
     axes[2].set_ylim(len(errors) - 0.5, -0.5)
-    log_axis(axes[2].xaxis)
+    plain_log_axis(axes[2].xaxis, np.nanmin(sizes), np.nanmax(sizes))
     axes[2].set(xlabel="standard error (%)", title="what is known")
     return fig, axes
 
@@ -250,7 +251,7 @@ def ridge_of_draws(bootstrap: Bootstrap, pairs: Sequence[tuple[str, str]]) -> tu
     ax.plot(width[names], range(len(names)), "o", color="#222222")
     ax.set_yticks(range(len(names)), [SYMBOLS[name] for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)
-    log_axis(ax.xaxis)
+    plain_log_axis(ax.xaxis, float(width[names].min()), float(width[names].max()))
     ax.set(xlabel="half-width of the interval (%)", title="what is known")
     return fig, axes
 

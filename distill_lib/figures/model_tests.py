@@ -130,14 +130,14 @@ def losses_with_bands(
 
 @styled
 def students_against_teachers(
-    students: pd.DataFrame, laws: Mapping[str, Any], *, supervised: Any
+    students: pd.DataFrame | None, laws: Mapping[str, Any], *, supervised: Any
 ) -> tuple[Figure, np.ndarray]:
     """Draw by how much students end above or below their teachers, and the errors of forms of the law there.
 
     Parameters
     ----------
-    students : pandas.DataFrame
-        Columns N_S, D_S, L_T, L_S.
+    students : pandas.DataFrame or None
+        Columns N_S, D_S, L_T, L_S; without them the figure says that they are missing.
     laws : mapping of str to law
         Forms by name; each has a method ``loss(N_S, D_S, L_T)``.
     supervised : SupervisedLaw
@@ -149,6 +149,15 @@ def students_against_teachers(
         The figure and its two axes.
     """
     fig, axes = plt.subplots(1, 2, figsize=(PAGE_WIDTH, 3.9))
+    for ax in axes:
+        ax.set(xlabel="teacher's loss over the student's own, $L_T / L(N_S, D_S)$")
+    axes[0].set(ylabel="student − teacher (% of $L_T$)", title="students and their teachers")
+    axes[1].set(ylabel="predicted − observed (%)", title="errors, and their mean")
+    if students is None:
+        for ax in axes:
+            ax.text(0.5, 0.5, "no copy of the points at hand", transform=ax.transAxes, ha="center")
+            ax.set(xticks=[], yticks=[])
+        return fig, axes
     columns = [students[name].to_numpy(dtype=float) for name in ("N_S", "D_S", "L_T")]
     L_S, L_T = students["L_S"].to_numpy(dtype=float), columns[2]
     ratio = L_T / np.asarray(supervised.loss(*columns[:2]))
@@ -162,7 +171,6 @@ def students_against_teachers(
         )
     axes[0].axhline(0.0, color="#555555", lw=1.0)
     axes[0].set_ylim(-1.2, 6.0)
-    axes[0].set(ylabel="student − teacher (% of $L_T$)", title="students and their teachers")
     axes[0].legend()
     edges = np.linspace(ratio.min(), ratio.max(), 13)
     bins = np.clip(np.digitize(ratio, edges) - 1, 0, 11)
@@ -173,9 +181,7 @@ def students_against_teachers(
         centres = 0.5 * (edges[1:] + edges[:-1])[middle.index.to_numpy()]
         axes[1].plot(centres, middle, "-", color=colour, label=name)
     axes[1].axhline(0.0, color="#555555", lw=1.0)
-    axes[1].set(ylabel="predicted − observed (%)", title="errors, and their mean")
     axes[1].legend()
     for ax in axes:
         ax.axvline(1.0, color="#bbbbbb", lw=1.0, zorder=0)
-        ax.set(xlabel="teacher's loss over the student's own, $L_T / L(N_S, D_S)$")
     return fig, axes

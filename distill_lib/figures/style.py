@@ -11,6 +11,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
+import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
@@ -133,6 +134,25 @@ def log_axis(axis: Any, *, counts: bool = False) -> None:
     axis.set_minor_formatter(NullFormatter())
     if counts:
         axis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
+
+
+def plain_log_axis(axis: Any, low: float, high: float) -> None:
+    """Label a logarithmic axis by plain numbers, for ranges of a few decades such as percentages.
+
+    Parameters
+    ----------
+    axis : matplotlib.axis.Axis
+        The x or y axis of a plot; its scale is set to log.
+    low, high : float
+        The range to label.
+    """
+    log_axis(axis)
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    steps = (1, 2, 5) if len(decades) <= 3 else (1,)
+    ticks = [step * 10.0**decade for decade in decades for step in steps]
+    if len(ticks) <= 14:
+        axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.axes.set(**{f"{axis.axis_name}lim": (low / 1.4, high * 1.4)})
 
 
 def panel_letter(ax: Axes, letter: str) -> None:

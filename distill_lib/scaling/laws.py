@@ -9,13 +9,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from distill_lib import paper
 from distill_lib.scaling import _checks, formulas
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Reading = Literal["reconciled", "printed"]
 READINGS: tuple[Reading, ...] = ("reconciled", "printed")
@@ -408,6 +411,34 @@ def published_law(reading: Reading = "reconciled") -> DistillationLaw:
         ),
         name=reading,
     )
+
+
+def published_intervals(law: paper.Law, reading: Reading = "reconciled") -> pd.DataFrame:
+    """Coefficients of Table 6 with their 90 % intervals, as fits give theirs.
+
+    Parameters
+    ----------
+    law : {"supervised", "distillation"}
+        Which law.
+    reading : {"reconciled", "printed"}
+        How B' is read; its interval is read alike.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by coefficient, without primes: ``value``, ``low``, ``high``. ``a`` and ``b`` are printed too.
+    """
+    import pandas as pd
+
+    _checks.choice("reading", reading, READINGS)
+    rows = {
+        symbol.rstrip("'"): (entry.value, entry.low, entry.high)
+        for symbol, entry in paper.coefficients(law).items()
+    }
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
+    if law == "distillation" and reading == "reconciled":
+        table.loc["B"] *= formulas.reconciled_B(1.0, rows["beta"][0])
+    return table.rename_axis("coefficient")
 
 
 def compute_optimal(
