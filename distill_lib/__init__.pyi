@@ -18,6 +18,7 @@ from .scaling.architecture import forward_flops as forward_flops
 from .scaling.comparison import mean_interval as mean_interval
 from .scaling.comparison import paired_students as paired_students
 from .scaling.coverage import coverage as coverage
+from .scaling.coverage import read_coverage_studies as read_coverage_studies
 from .scaling.crossover import crossover as crossover
 from .scaling.fitting import fit_distillation_law as fit_distillation_law
 from .scaling.fitting import fit_supervised_law as fit_supervised_law

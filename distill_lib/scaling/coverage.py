@@ -4,7 +4,7 @@ Every replicate is a set of runs on one design with its own errors; all replicat
 replicates, are rows of one batch. An honest 90 % interval holds the truth in nine replicates of ten.
 
 The studies of the chapters are recorded in ``data/coverage.csv``. To make the record anew:
-``python -m distill_lib.scaling.coverage`` (about three minutes).
+``python -m distill_lib.scaling.coverage`` (about a minute).
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ def write_studies(path: str | Path | None = None, *, replicates: int = 400, draw
     return path
 
 
-def read_studies(path: str | Path | None = None) -> dict[str, pd.DataFrame]:
+def read_coverage_studies(path: str | Path | None = None) -> dict[str, pd.DataFrame]:
     """Read the recorded studies.
 
     Parameters
