@@ -1,18 +1,11 @@
-"""The claims ledger: each claim of the paper, what we computed of it, and the verdict.
-
-A check is a function of the law that returns what it found; it is entered under the number that the claim has
-in ``data/paper/claims.csv``. Claims without a check stand as open, with what they wait for.
-"""
+"""Claims that follow from the laws themselves, from counting, and from the demonstration in closed form."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, NamedTuple
-
 import numpy as np
-import pandas as pd
 
 from distill_lib import paper
+from distill_lib.ledger.registry import LAW_ACCURACY, Check, Finding, Verdict, check, claimed, yes
 from distill_lib.scaling import formulas
 from distill_lib.scaling.architecture import ladder
 from distill_lib.scaling.crossover import crossover
@@ -20,106 +13,6 @@ from distill_lib.scaling.kernel_regression import draw_target
 from distill_lib.scaling.laws import DistillationLaw, published_law
 from distill_lib.scaling.planning import plan, plan_map
 from distill_lib.scaling.storage import logit_storage
-
-Verdict = Literal["same", "trend", "differs", "not testable here", "open"]
-
-VERDICTS: tuple[Verdict, ...] = ("same", "trend", "differs", "not testable here", "open")
-"""From agreement to what is still to be done."""
-
-LAW_ACCURACY = paper.law_accuracy()
-"""Relative error that the paper states for both laws (Sec. 4.4, claim c21)."""
-
-
-class Finding(NamedTuple):
-    """What a check found: the computed answer in words, and the verdict."""
-
-    computed: str
-    verdict: Verdict
-
-
-Check = Callable[[DistillationLaw], Finding]
-CHECKS: dict[str, Check] = {}
-"""Check of each claim, by its number."""
-
-WAITS_FOR = {
-    "law": "a refit on runs: the paper's are not public, ours are small",
-    "fit": "runs of our own at several sizes and lengths",
-    "teacher": "students of many teachers, trained here",
-    "verdict": "students of many teachers, trained here",
-    "demo": "the appendix's small trainings",
-    "calibration": "calibration of our own students",
-    "divergence": "students of many teachers, trained here",
-    "weak_to_strong": "long distillations, trained here",
-    "sensitivity": "sweeps of our own students",
-    "truncation": "sweeps of our own students",
-}
-"""What an open claim waits for, by its topic."""
-
-OUT_OF_REACH = {
-    "c19": "a count of the paper's own runs",
-    "c20": "a count of the paper's own runs",
-    "c22": "a statement of what was trained; data/paper/architectures.csv starts below, at 103M",
-    "c23": "a statement of what was trained",
-    "c56": "a choice of method, taken over",
-    "c74": "the size of a corpus we do not have",
-    "c75": "cited from other work",
-    "c76": "benchmarks are out of reach of models this small",
-    "c77": "a choice of method, taken over",
-}
-"""Claims that nothing computed here could confirm or refute, with the reason."""
-
-
-def check(*claims: str) -> Callable[[Check], Check]:
-    """Enter a function as the check of one or several claims.
-
-    Parameters
-    ----------
-    *claims : str
-        Numbers of the claims.
-
-    Returns
-    -------
-    callable
-        Decorator that leaves the function as it is.
-    """
-
-    def enter(function: Check) -> Check:
-        for claim in claims:
-            CHECKS[claim] = function
-        return function
-
-    return enter
-
-
-def claims_ledger(law: DistillationLaw | None = None) -> pd.DataFrame:
-    """Judge every claim of the paper.
-
-    Parameters
-    ----------
-    law : DistillationLaw, optional
-        The law to judge with; the published one, reconciled, by default.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per claim: claim, topic, statement, place, computed, verdict.
-    """
-    law = law if law is not None else published_law()
-    rows = []
-    for row in paper.table("claims").to_dict("records"):
-        if row["claim"] in CHECKS:
-            finding = CHECKS[row["claim"]](law)
-        elif row["claim"] in OUT_OF_REACH:
-            finding = Finding(OUT_OF_REACH[row["claim"]], "not testable here")
-        else:
-            finding = Finding(f"waits for {WAITS_FOR[row['topic']]}", "open")
-        rows.append((row["claim"], row["topic"], row["statement"], row["place"], *finding))
-    return pd.DataFrame(rows, columns=["claim", "topic", "statement", "place", *Finding._fields])
-
-
-def _yes(holds: bool, computed: str, *, otherwise: Verdict = "differs") -> Finding:
-    return Finding(computed, "same" if holds else otherwise)
-
 
 # ------------------------------------------------------------------ the coefficients
 
@@ -131,7 +24,7 @@ def _supervised_exponents(law: DistillationLaw) -> Finding:
     printed = paper.coefficients("supervised")
     # Table 6 cuts the digits instead of rounding them: 0.5137 stands there as 0.513.
     agree = abs(a - printed["a"].value) < 1e-3 and abs(b - printed["b"].value) < 1e-3
-    return _yes(agree, f"beta / (alpha + beta) = {a:.4f}, alpha / (alpha + beta) = {b:.4f}")
+    return yes(agree, f"beta / (alpha + beta) = {a:.4f}, alpha / (alpha + beta) = {b:.4f}")
 
 
 @check("c18")
@@ -139,7 +32,7 @@ def _student_exponents(law: DistillationLaw) -> Finding:
     a, b = law.beta / (law.alpha + law.beta), law.alpha / (law.alpha + law.beta)
     printed = paper.coefficients("distillation")
     agree = abs(a - printed["a'"].value) < 2e-3 and abs(b - printed["b'"].value) < 2e-3
-    return _yes(agree, f"{a:.4f} and {b:.4f}")
+    return yes(agree, f"{a:.4f} and {b:.4f}")
 
 
 @check("c09")
@@ -151,7 +44,7 @@ def _printed_B(law: DistillationLaw) -> Finding:
     shown = {name: found.C / found.C_supervised for name, found in ratios.items()}
     return Finding(
         f"taken to the letter it contradicts App D.5 (compute ratio {shown['printed']:.2f} where the paper says "
-        f"{_claimed('c40'):.2f}; {shown['reconciled']:.2f} when D_S is counted in thousands)",
+        f"{claimed('c40'):.2f}; {shown['reconciled']:.2f} when D_S is counted in thousands)",
         "differs",
     )
 
@@ -162,14 +55,14 @@ def _printed_B(law: DistillationLaw) -> Finding:
 @check("c25")
 def _unlimited_student(law: DistillationLaw) -> Finding:
     excess = float(law.loss(1e17, 1e17, 2.0)) - 2.0
-    return _yes(excess < 1e-3, f"L_S - L_T = {excess:.1e} at N_S = D_S = 1e17, L_T = 2")
+    return yes(excess < 1e-3, f"L_S - L_T = {excess:.1e} at N_S = D_S = 1e17, L_T = 2")
 
 
 @check("c26")
 def _random_teacher(law: DistillationLaw) -> Finding:
     worst = float(np.log(formulas.VOCABULARY))
     excess = float(law.loss(1e9, 2e10, worst)) - worst
-    return _yes(excess < 1e-6, f"L_S - L_T = {excess:.1e} for a teacher that guesses uniformly")
+    return yes(excess < 1e-6, f"L_S - L_T = {excess:.1e} for a teacher that guesses uniformly")
 
 
 @check("c27")
@@ -177,7 +70,7 @@ def _best_teacher(law: DistillationLaw) -> Finding:
     N_S, D_S = np.array([3e8, 1e9, 3e9]), np.array([6e9, 2e10, 6e10])
     best, _ = (np.asarray(values) for values in law.best_teacher(N_S, D_S))
     inside = bool(np.all((best > law.supervised.E + 0.05) & (best < law.supervised.loss(N_S, D_S))))
-    return _yes(
+    return yes(
         inside, f"at 20 tokens per parameter L_T = {', '.join(f'{x:.2f}' for x in best)} for 300M, 1B, 3B"
     )
 
@@ -187,7 +80,7 @@ def _infinite_data(law: DistillationLaw) -> Finding:
     N = np.geomspace(1e8, 1e11, 31)
     distilled = np.asarray(law.best_teacher(N, None)[1])
     gap = distilled / np.asarray(law.supervised.floor(N)) - 1
-    return _yes(
+    return yes(
         bool(np.abs(gap).max() < LAW_ACCURACY),
         f"they differ by {gap.min():+.2%} to {gap.max():+.2%} over 100M to 100B",
     )
@@ -205,7 +98,7 @@ def _lead(law: DistillationLaw, scenario: str, N_S: np.ndarray, C: np.ndarray) -
 def _supervised_overtakes(law: DistillationLaw) -> Finding:
     lead = _lead(law, "best_case", np.array([3e8, 1e9, 3e9, 1e10]), np.array([1e20, 1e26]))
     fades = bool(np.all(lead[:, 0] > 0) and np.all(lead[:, 1] < LAW_ACCURACY / 5))
-    return _yes(
+    return yes(
         fades,
         f"the lead of a free teacher falls from at most {lead[:, 0].max():.1%} to {lead[:, 1].max():.1%}",
     )
@@ -246,7 +139,7 @@ def _best_teacher_is_a_power_law(law: DistillationLaw) -> Finding:
     x, y = np.log(N_S), np.log(best)
     slope, offset = np.polyfit(x, y, 1)
     bend = float(np.abs(y - slope * x - offset).max())
-    return _yes(
+    return yes(
         bend < LAW_ACCURACY,
         f"L_T* falls as N_S^{slope:.3f} over 1B to 10B at 1T tokens, straight to {bend:.2%}",
     )
@@ -266,7 +159,7 @@ def _worst_case_teacher_size(law: DistillationLaw) -> Finding:
 @check("c34")
 def _overtrained_teacher(law: DistillationLaw) -> Finding:
     found = plan(N_S=3e9, C=1e22, scenario="teacher_inference", law=law)
-    return _yes(bool(np.isclose(found.D_T, _claimed("c34"), rtol=1e-6)), f"D_T = {found.D_T:.0e}")
+    return yes(bool(np.isclose(found.D_T, claimed("c34"), rtol=1e-6)), f"D_T = {found.D_T:.0e}")
 
 
 @check("c35")
@@ -293,43 +186,39 @@ def _in_words(shares: tuple[float, float, float]) -> str:
 @check("c36")
 def _small_small(law: DistillationLaw) -> Finding:
     shares = _shares(law, 1e9, 1e20)
-    return _yes(shares[2] > 0.5, f"1B at 1e20: {_in_words(shares)}")
+    return yes(shares[2] > 0.5, f"1B at 1e20: {_in_words(shares)}")
 
 
 @check("c37")
 def _small_large(law: DistillationLaw) -> Finding:
     shares = _shares(law, 1e9, 1e26)
     holds = abs(shares[0] - shares[1]) < 0.2 and shares[2] < 0.2
-    return _yes(holds, f"1B at 1e26: {_in_words(shares)}", otherwise="trend")
+    return yes(holds, f"1B at 1e26: {_in_words(shares)}", otherwise="trend")
 
 
 @check("c38")
 def _large_small(law: DistillationLaw) -> Finding:
     shares = _shares(law, 1e10, 1e20)
-    return _yes(shares[0] > 0.5, f"10B at 1e20: {_in_words(shares)}")
+    return yes(shares[0] > 0.5, f"10B at 1e20: {_in_words(shares)}")
 
 
 @check("c39")
 def _large_large(law: DistillationLaw) -> Finding:
     shares = _shares(law, 1e10, 1e25)
-    return _yes(max(shares) - min(shares) < 0.15, f"10B at 1e25: {_in_words(shares)}", otherwise="trend")
+    return yes(max(shares) - min(shares) < 0.15, f"10B at 1e25: {_in_words(shares)}", otherwise="trend")
 
 
 # ------------------------------------------------------------------ the ratios of App D.5
-
-
-def _claimed(claim: str) -> float:
-    return float(paper.table("claims").set_index("claim")["value"].to_dict()[claim])
 
 
 def _ratio(claim: str, N_S: float, target: float, quantity: str) -> Check:
     def compare(law: DistillationLaw) -> Finding:
         found = plan(N_S=N_S, target_loss=target, scenario="teacher_inference", law=law)
         ratio = found.C / found.C_supervised if quantity == "C" else found.D_S / found.D_supervised
-        off = abs(ratio - _claimed(claim))
+        off = abs(ratio - claimed(claim))
         verdict: Verdict = "same" if off < 0.1 else "trend" if ratio < 1 else "differs"
         return Finding(
-            f"{ratio:.2f} with teacher inference, where the paper says {_claimed(claim):.2f}", verdict
+            f"{ratio:.2f} with teacher inference, where the paper says {claimed(claim):.2f}", verdict
         )
 
     return compare
@@ -352,7 +241,7 @@ def _near_the_floor(law: DistillationLaw) -> Finding:
         found = plan(N_S=1e9, target_loss=floor + above, scenario="best_case", law=law)
         ratio[above] = found.C / found.C_supervised
     holds = ratio[0.2] < 1 < ratio[0.015]
-    return _yes(
+    return yes(
         holds, f"1B, best case: {ratio[0.2]:.2f} at 0.2 nats above the floor, {ratio[0.015]:.2f} at 0.015"
     )
 
@@ -392,15 +281,15 @@ def _error_of_two_terms(law: DistillationLaw) -> Finding:
 @check("c72")
 def _bytes_of_one_token(law: DistillationLaw) -> Finding:
     size = logit_storage(1, vocabulary=32168, dtype="float32").bytes
-    holds = abs(size / _claimed("c72") - 1) < 0.01
-    return _yes(holds, f"{size:.0f} bytes with the vocabulary that App G.4 names")
+    holds = abs(size / claimed("c72") - 1) < 0.01
+    return yes(holds, f"{size:.0f} bytes with the vocabulary that App G.4 names")
 
 
 @check("c73")
 def _bytes_of_the_corpus(law: DistillationLaw) -> Finding:
     size = logit_storage(2e12, vocabulary=32168, dtype="float32").bytes
-    return _yes(
-        abs(size / _claimed("c73") - 1) < 0.02, f"{size:.3g} bytes for 2T tokens (the corpus has fewer)"
+    return yes(
+        abs(size / claimed("c73") - 1) < 0.02, f"{size:.3g} bytes for 2T tokens (the corpus has fewer)"
     )
 
 
@@ -424,7 +313,7 @@ def _kernel_capacity_gap(law: DistillationLaw) -> Finding:
     monotone = bool(np.all(np.diff(teacher) <= 1e-9))
     turns = int(((students[:, -1] - students.min(axis=1)) > 1e-3).sum())
     holds = monotone and turns >= len(DEMO_STUDENTS) - 1
-    return _yes(
+    return yes(
         holds,
         f"{turns} of {len(DEMO_STUDENTS)} students turn (seed 0; the largest needs a larger teacher than is drawn); "
         f"the teacher's error {'never rises' if monotone else 'rises'}",
