@@ -6,12 +6,14 @@ commit, versions and full specifications that made it. The columns are described
 """
 
 import csv
+import errno
+import importlib.util
 import io
 import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -126,8 +128,77 @@ def read(path: Path | str) -> pd.DataFrame:
     """
     path = Path(path)
     if path.suffix == ".parquet":
-        return validate(pd.read_parquet(path), source=path.name)
+        return validate(read_parquet(path), source=path.name)
     return validate(_parse(path.read_text(), path.name), source=path.name)
+
+
+def read_parquet(path: Path | str) -> pd.DataFrame:
+    """Read a Parquet file, of whatever columns.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file.
+
+    Returns
+    -------
+    DataFrame
+        Its rows.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ModuleNotFoundError
+        Without pyarrow, naming the package to install.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    if importlib.util.find_spec("pyarrow") is None:
+        raise ModuleNotFoundError(f"{path.name}: Parquet needs pyarrow; run: pip install pyarrow, or use CSV")
+    return pd.read_parquet(path, engine="pyarrow")
+
+
+def header(path: Path | str) -> list[str]:
+    """Read the names of the columns of a table, whatever table it is.
+
+    Parameters
+    ----------
+    path : Path or str
+        A text file with commas, or ``.parquet`` where pyarrow is installed.
+
+    Returns
+    -------
+    list of str
+        The names; empty for an empty file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    """
+    path = Path(path)
+    if path.suffix == ".parquet":
+        return [str(name) for name in read_parquet(path).columns]
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        return next(csv.reader([file.readline()]), [])
+
+
+def recognises(names: Iterable[str]) -> bool:
+    """Tell whether a table means to be a runs table of ours, by its header.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names of columns.
+
+    Returns
+    -------
+    bool
+        Whether it has most of our columns; one that lacks a few is ours still, and to be mended.
+    """
+    return 2 * len(set(names) & set(COLUMNS)) > len(COLUMNS)
 
 
 def _parse(content: str, source: str) -> pd.DataFrame:

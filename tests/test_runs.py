@@ -13,54 +13,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from run_rows import row, student
 
 from distill_lib import runs
 from distill_lib.scaling.protocols import RunSpec
 
 DATA = Path(__file__).parents[1] / "data"
 COMMITTED = sorted((DATA / "runs").glob("*.csv"))
-
-
-def row(run: str = "teacher", **changes: object) -> dict:
-    """Make the row of a supervised run."""
-    values = {
-        "run": run,
-        "protocol": "test",
-        "objective": "supervised",
-        "split": "teacher",
-        "corpus": "python-512-0123456789ab",
-        "n_layers": 2,
-        "d_model": 16,
-        "seq_len": 64,
-        "vocab_size": 512,
-        "N": 6224,
-        "D": 131072,
-        "L": 1 / 3 + 4,
-        "L_se": 0.01,
-        "lr": 0.016,
-        "seed": 0,
-        "status": "ok",
-        "tokens_per_s": 80_000,
-        "flops": 1.2e13,
-        "device": "cpu",
-        "seconds": 1.5,
-        "commit": "0123456789ab",
-        "spec_hash": "0123456789ab",
-    }
-    return values | changes
-
-
-def student(run: str = "student", **changes: object) -> dict:
-    """Make the row of a distilled run whose teacher is `row()`."""
-    pair = {
-        "objective": "distilled",
-        "split": "student",
-        "teacher_run": "teacher",
-        "N_T": 6224,
-        "D_T": 131072,
-    }
-    pair |= {"L_T": 1 / 3 + 4, "lam": 1.0, "tau": 1.0, "direction": "forward", "kl_teacher": 0.1}
-    return row(run, **(pair | changes))
 
 
 def test_rows_come_back_to_the_bit(tmp_path: Path):
@@ -264,11 +223,11 @@ def test_a_committed_table_is_what_its_specifications_say(table: Path):
     specs = {
         key: RunSpec.model_validate(content) for key, content in runs.verify_manifest(table)["specs"].items()
     }
-    for row in runs.read(table).itertuples():
-        spec = specs[row.spec_hash]
-        assert spec.spec_hash == row.spec_hash
-        assert (spec.run, spec.model.N, spec.D, spec.seed) == (row.run, row.N, row.D, row.seed)
-        assert row.flops == pytest.approx(spec.flops)
+    for line in runs.read(table).itertuples():
+        spec = specs[line.spec_hash]
+        assert spec.spec_hash == line.spec_hash
+        assert (spec.run, spec.model.N, spec.D, spec.seed) == (line.run, line.N, line.D, line.seed)
+        assert line.flops == pytest.approx(spec.flops)
         assert (spec.teacher.run if spec.teacher else None) == (
-            None if pd.isna(row.teacher_run) else row.teacher_run
+            None if pd.isna(line.teacher_run) else line.teacher_run
         )
