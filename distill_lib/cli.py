@@ -49,6 +49,42 @@ class Device(StrEnum):
     auto = "auto"
 
 
+class TokensFrom(StrEnum):
+    """How training tokens follow from the training compute."""
+
+    six_n_d = "6ND"
+    exact = "exact"
+
+
+# How a table of runs is read, for every command that reads one.
+DistillationOption = Annotated[
+    bool, typer.Option("--distillation", help="Distilled students: N_S, D_S, L_T and L_S.")
+]
+ColumnOption = Annotated[
+    list[str] | None,
+    typer.Option("--column", metavar="SYMBOL=HEADER", help='Which column is what, such as N="Model Size".'),
+]
+UnitOption = Annotated[
+    list[str] | None,
+    typer.Option("--unit", metavar="SYMBOL=UNIT", help="Units to convert from: N=billions, L=bits."),
+]
+TokensFromOption = Annotated[
+    TokensFrom | None,
+    typer.Option(help="Compute tokens from training FLOPs: C / 6N, or by the two-term count."),
+]
+DecimalOption = Annotated[str, typer.Option(help="Decimal mark of the numbers.")]
+ThousandsOption = Annotated[str | None, typer.Option(help="Mark between thousands.")]
+VocabularyOption = Annotated[
+    float | None, typer.Option(help="Tokens in the vocabulary: finds losses above ln of it.")
+]
+BytesPerTokenOption = Annotated[
+    float | None, typer.Option(help="Mean length of a token, for losses per byte.")
+]
+SkipInvalidOption = Annotated[
+    bool, typer.Option("--skip-invalid", help="Leave out rows with empty or impossible cells.")
+]
+
+
 @app.command()
 def plan(
     student: Annotated[
@@ -100,15 +136,82 @@ def sweep(
 
 
 @runs_app.command("check")
-def check_runs(file: Annotated[Path, typer.Argument(help="A runs table, CSV.")]) -> None:
-    """Validate a runs table; say which column, row and value is wrong, and what to do."""
-    from distill_lib import runs
+def check_runs(
+    file: Annotated[Path, typer.Argument(help="A table of runs, CSV or Parquet: ours, or any other.")],
+    distillation: DistillationOption = False,
+    column: ColumnOption = None,
+    unit: UnitOption = None,
+    tokens_from: TokensFromOption = None,
+    decimal: DecimalOption = ".",
+    thousands: ThousandsOption = None,
+    vocabulary: VocabularyOption = None,
+    bytes_per_token: BytesPerTokenOption = None,
+    skip_invalid: SkipInvalidOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Validate a table of runs: ours strictly, any other as observations for a fit.
 
-    table = runs.read(file)
-    kinds = ", ".join(
-        f"{count} {objective}" for objective, count in table["objective"].value_counts().items()
+    What is wrong is named with its column, row, value and remedy; the exit status is then 1.
+    """
+    from distill_lib import runs
+    from distill_lib.observations import read_observations
+
+    options = (distillation, column, unit, tokens_from, skip_invalid, as_json)
+    if not any(options) and runs.recognises(runs.header(file)):
+        table = runs.read(file)
+        kinds = ", ".join(
+            f"{count} {objective}" for objective, count in table["objective"].value_counts().items()
+        )
+        typer.echo(f"{file}: {len(table)} runs in order ({kinds}).")
+        return
+    found = read_observations(
+        file,
+        "distillation" if distillation else "supervised",
+        columns=_header_to_symbol(column),
+        units=dict(_pairs("--unit", unit)),
+        tokens_from=None if tokens_from is None else tokens_from.value,
+        decimal=decimal,
+        thousands=thousands,
+        vocabulary=vocabulary,
+        bytes_per_token=bytes_per_token,
+        skip_invalid=skip_invalid,
     )
-    typer.echo(f"{file}: {len(table)} runs in order ({kinds}).")
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        _print_findings(str(found))
+    if found.errors:
+        raise typer.Exit(1)
+
+
+def _pairs(option: str, texts: list[str] | None) -> list[tuple[str, str]]:
+    """Cut SYMBOL=VALUE at the first sign of equality."""
+    pairs = [text.partition("=") for text in texts or []]
+    for name, sign, value in pairs:
+        if not (name and sign and value):
+            raise ValueError(f"{option} {name}{sign}{value} is no pair; type for example {option} N=...")
+    return [(name, value) for name, _, value in pairs]
+
+
+def _header_to_symbol(texts: list[str] | None) -> dict[str, str]:
+    """Turn --column SYMBOL=HEADER round; a header has one meaning."""
+    columns: dict[str, str] = {}
+    for symbol, header in _pairs("--column", texts):
+        if header in columns:
+            raise ValueError(f"--column gives {header!r} for {columns[header]} and for {symbol}; name one")
+        columns[header] = symbol
+    return columns
+
+
+def _print_findings(text: str) -> None:
+    """Print findings, in colour on a terminal."""
+    from rich.console import Console
+    from rich.text import Text
+
+    styled = Text(text)
+    for severity, style in (("error", "bold red"), ("warning", "yellow"), ("note", "cyan")):
+        styled.highlight_regex(rf"(?m)^{severity}(?=:)", style)
+    Console(highlight=False).print(styled, soft_wrap=True)
 
 
 def main() -> int:

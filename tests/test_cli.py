@@ -79,6 +79,73 @@ def test_runs_check_accepts_the_committed_table_and_names_what_is_wrong(tmp_path
     assert "-3.0" in line
 
 
+FOREIGN = "Model Size (M),Train FLOPs,Val loss\n" + "".join(
+    f"{N},{6e6 * N * D},{1.8 + 482 / (1e6 * N) ** 0.35 + 2085 / D**0.37}\n"
+    for N in (100, 300, 1000, 3000)
+    for D in (4e9, 2e10, 1e11)
+)
+
+
+def test_runs_check_reads_a_table_of_others(tmp_path):
+    table = tmp_path / "theirs.csv"
+    table.write_text(FOREIGN)
+    result = run("runs", "check", str(table))
+    assert result.returncode == 1
+    assert "\x1b[" not in result.stdout  # plain text where it is piped
+    assert "--tokens-from 6ND" in result.stdout
+    assert "--unit N=millions" in result.stdout
+    options = ("--tokens-from", "6ND", "--unit", "N=millions")
+    mended = run("runs", "check", str(table), *options)
+    assert mended.returncode == 0, mended.stdout
+    assert "12 rows read, 12 used, 0 left out" in mended.stdout
+    assert "N from 'Model Size (M)', in millions: 1e+08 to 3e+09" in mended.stdout
+    answer = json.loads(run("runs", "check", str(table), *options, "--json").stdout)
+    assert answer["usable"]
+    assert answer["columns"] == {"N": "Model Size (M)", "L": "Val loss", "C": "Train FLOPs"}
+
+
+def test_runs_check_takes_columns_by_name_and_another_notation(tmp_path):
+    table = tmp_path / "theirs.csv"
+    lines = [
+        f"{N:.0f};{D:.0f};{2 + 1e3 / N**0.4:.4f};x=1".replace(".", ",")
+        for N in (1e8, 1e9, 1e10)
+        for D in (1e10, 1e11, 1e12)
+    ]
+    table.write_text("\n".join(["a=b;data;odd;note", *lines]) + "\n")
+    options = ["--column", "N=a=b", "--column", "L=odd", "--decimal", ","]
+    result = run("runs", "check", str(table), *options)
+    assert result.returncode == 0, result.stdout
+    assert "N from 'a=b'" in result.stdout
+    assert "kept, not used: note" in result.stdout
+    assert run("runs", "check", str(table), *options[:4]).returncode == 1
+
+
+def test_runs_check_json_of_our_table_holds_both_kinds_apart():
+    table = str(ROOT / "data" / "runs" / "smoke.csv")
+    answers = [
+        json.loads(run("runs", "check", table, "--json", *more).stdout) for more in ((), ("--distillation",))
+    ]
+    assert [answer["kind"] for answer in answers] == ["supervised", "distillation"]
+    assert sum(answer["rows_used"] for answer in answers) == answers[0]["rows_read"]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--column", "N"], "--column N is no pair"),
+        (["--column", "N=x", "--column", "D=x"], "'x' for N and for D"),
+        (["--column", "M=x"], "columns['x'] = 'M' is unknown"),
+        (["--unit", "L=bit"], "units['L'] = 'bit' is unknown"),
+        (["--unit", "L=bits-per-byte"], "--bytes-per-token 4.4"),
+    ],
+)
+def test_a_wrong_option_of_runs_check_is_one_line(tmp_path, options, named):
+    (tmp_path / "t.csv").write_text("N,D,L\n1e9,2e10,2.5\n")
+    result = run("runs", "check", str(tmp_path / "t.csv"), *options)
+    assert result.returncode == 1
+    assert named in one_line(result)
+
+
 def test_an_interrupted_sweep_says_how_to_go_on(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "distill_lib.cli", "sweep", "smoke", "--out", str(tmp_path / "smoke.csv")],
