@@ -153,7 +153,7 @@ def _budgets(frame: pd.DataFrame, N: str, D: str) -> list[Finding]:
     width = runs["C"].max() - runs["C"].min()
     profiles = ((runs["N"].nunique() >= 4) & (width < 0.2)).to_numpy()
     on = int(runs.size().to_numpy()[profiles].sum())
-    if len(profiles) == 1:
+    if len(profiles) == 1 and width.iloc[0] < 0.2:
         return []  # a single budget is said by _in_step
     if on >= 0.8 * len(frame):
         said = f"{on} of {len(frame)} runs lie on {_many(int(profiles.sum()), 'IsoFLOP profile')} of four sizes or more ({budget})"

@@ -240,7 +240,7 @@ class UnitCheck:
     def _tokens(self, symbol: str) -> None:
         D, (N, _) = self.numbers[symbol], self._pair(symbol)
         ratio = _median(D / N)
-        raw_N = _median(N) >= 1e5
+        raw_N = 1e5 <= _median(N) <= 1e15
         if symbol in self.computed:
             self._computed_tokens(D, N, ratio)
             return

@@ -81,7 +81,9 @@ def to_numbers(
     findings : list of Finding
         At most one per way of writing numbers.
     """
-    if pd.api.types.is_numeric_dtype(field.dtype) and not pd.api.types.is_bool_dtype(field.dtype):
+    types = pd.api.types
+    real = types.is_numeric_dtype(field.dtype) and not types.is_complex_dtype(field.dtype)
+    if real and not types.is_bool_dtype(field.dtype):
         return field.to_numpy(dtype=float, na_value=np.nan), np.zeros(len(field), dtype=bool), []
     empty = field.isna().to_numpy(dtype=bool)
     as_text = field.astype(str).str.strip()
@@ -187,7 +189,9 @@ def check_values(
         rows = failed["index"].to_numpy(dtype=int)
         if symbol in known:
             rows = rows[~known[symbol][rows]]
-        if not rows.size or (symbol in unit_suspected and check.startswith("is below")):
+        if symbol in unit_suspected and check.startswith("is below"):
+            rows = rows[~(frame[symbol].to_numpy()[rows] > 0.0)]  # the others follow from the unit
+        if not rows.size:
             continue
         rows = np.sort(rows)
         bad[rows] = True

@@ -284,6 +284,19 @@ def test_parquet_without_pyarrow_names_the_package(tmp_path, monkeypatch):
         read_observations(tmp_path / "none.parquet")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "category", "string", object, "Float64"])
+def test_numbers_arrive_from_any_dtype(supervised, dtype):
+    found = read_observations(supervised.astype(dtype)).require()
+    assert found.frame.to_numpy() == pytest.approx(supervised.to_numpy(), rel=1e-6)
+
+
+@pytest.mark.parametrize("cell", [True, 1j, pd.Timestamp("2025-01-01"), pd.Timedelta("1s"), [2.0]])
+def test_what_is_no_number_is_named(supervised, cell):
+    found = read_observations(supervised.assign(L=[cell] * 20))
+    assert [(f.code, f.row, f.count) for f in found.errors] == [("text", 0, 20)]
+    assert found.frame.empty
+
+
 @with_pyarrow
 def test_parquet_comes_back_to_the_bit(supervised, tmp_path):
     path = tmp_path / "t.parquet"

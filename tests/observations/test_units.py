@@ -142,3 +142,11 @@ def test_a_comma_in_a_count_is_between_thousands(supervised):
     table.loc[4, "D"] = "400,000"
     (error,) = read_observations(table).errors
     assert error.code == "thousands"
+
+
+def test_a_unit_excuses_small_values_and_not_impossible_ones(supervised):
+    table = supervised.assign(N=supervised.N / 1e9)
+    table.loc[[2, 9], "N"] = [0.0, -1.0]
+    found = read_observations(table)
+    assert [(f.code, f.row, f.count) for f in found.errors] == [("unit", 0, 18), ("value", 2, 2)]
+    assert found.left_out["invalid values"].tolist() == [2, 9]
