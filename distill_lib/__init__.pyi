@@ -3,6 +3,8 @@ from . import paper as paper
 from . import runs as runs
 from .index import figure_index as figure_index
 from .ledger import claims_ledger as claims_ledger
+from .observations import Observations as Observations
+from .observations import read_observations as read_observations
 from .scaling import architecture as architecture
 from .scaling import audit as audit
 from .scaling import criticism as criticism

@@ -156,7 +156,9 @@ def read_parquet(path: Path | str) -> pd.DataFrame:
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     if importlib.util.find_spec("pyarrow") is None:
-        raise ModuleNotFoundError(f"{path.name}: Parquet needs pyarrow; run: pip install pyarrow, or use CSV")
+        raise ModuleNotFoundError(
+            f'{path.name}: Parquet needs pyarrow; run: pip install "distill-lib[parquet]", or use CSV'
+        )
     return pd.read_parquet(path, engine="pyarrow")
 
 
@@ -321,7 +323,7 @@ def append(path: Path | str, row: Mapping[str, Any]) -> None:
         # The new row is read back with the others: what is checked is what will be in the file.
         both = _parse(content + line.to_csv(index=False, header=False, lineterminator="\n"), path.name)
         frame = validate(both, source=path.name)
-        _replace_file(path, to_csv(frame))
+        replace_file(path, to_csv(frame))
 
 
 def to_csv(frame: pd.DataFrame) -> str:
@@ -365,7 +367,7 @@ def repair(path: Path | str) -> str | None:
     if not whole:
         path.unlink()
     else:
-        _replace_file(path, whole)
+        replace_file(path, whole)
     return torn
 
 
@@ -407,7 +409,7 @@ def write_manifest(path: Path | str, content: Mapping[str, Any]) -> None:
     """
     path = Path(path)
     whole = {"table": path.name, "sha256": sha256(path.read_bytes()).hexdigest(), **content}
-    _replace_file(manifest_path(path), json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
+    replace_file(manifest_path(path), json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
 
 
 def verify_manifest(path: Path | str) -> dict[str, Any]:
@@ -435,7 +437,7 @@ def verify_manifest(path: Path | str) -> dict[str, Any]:
     return manifest
 
 
-def _replace_file(path: Path, content: str) -> None:
+def replace_file(path: Path, content: str) -> None:
     """Put a file in place of another, durably: after a crash there is the old one or the new one."""
     with _draft_beside(path) as draft:
         with draft.open("w", newline="") as file:

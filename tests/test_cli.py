@@ -167,3 +167,100 @@ def test_help_lists_the_commands():
     text = run("--help").stdout
     for command in ("plan", "sweep", "runs"):
         assert command in text
+
+
+# ------------------------------------------------------------------ fit
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """Runs of a known law, as others would write them down."""
+    import pandas as pd
+
+    import distill_lib as dl
+
+    folder = tmp_path_factory.mktemp("tables")
+    law = dl.published_law()
+    runs = dl.simulate.simulate_supervised(dl.paper_protocols.supervised_runs(), law.supervised, seed=0)
+    table = pd.DataFrame(
+        {"Model Size": runs["N"], "Tokens": runs["D"], "loss": runs["L"], "series": runs["cluster"]}
+    )
+    table.to_csv(folder / "runs.csv", index=False)
+    grid = dl.paper_protocols.distillation_runs(law.supervised).iloc[::6]
+    students = dl.simulate.simulate_distillation(grid, law, seed=0)
+    students[["N_S", "D_S", "L_T", "L_S"]].to_csv(folder / "students.csv", index=False)
+    return folder
+
+
+def test_fit_prints_the_law_its_intervals_and_its_status(tables):
+    result = run("fit", str(tables / "runs.csv"), "--bootstrap", "50", "--cluster", "series")
+    assert result.returncode == 0, result.stderr
+    assert "73 rows read, 73 used" in result.stdout
+    assert "50 cluster resamples" in result.stdout
+    assert "status: trustworthy" in result.stdout.splitlines()[-1]
+    assert "90 % interval" in result.stdout
+
+
+def test_fit_as_json_agrees_with_the_library(tables):
+    import pandas as pd
+
+    import distill_lib as dl
+
+    answer = json.loads(
+        run("fit", str(tables / "runs.csv"), "--gamma", "1", "--bootstrap", "20", "--json").stdout
+    )
+    table = pd.read_csv(tables / "runs.csv")
+    fit = dl.fit_supervised_law(table["Model Size"], table["Tokens"], table["loss"], gamma=1.0)
+    assert answer["fit"]["law"]["alpha"] == pytest.approx(fit.law.alpha, rel=1e-6)
+    assert answer["observations"]["columns"]["N"] == "Model Size"
+    assert set(answer["intervals"]["coefficients"]) >= {"E", "alpha", "a"}
+
+
+def test_a_saved_law_serves_as_the_first_stage(tables, tmp_path):
+    from distill_lib.scaling.saved import load_law
+
+    law, drawing = tmp_path / "law.json", tmp_path / "fit.png"
+    first = run("fit", str(tables / "runs.csv"), "--save", str(law), "--plot", str(drawing))
+    assert first.returncode == 0, first.stderr
+    assert drawing.stat().st_size > 10_000
+    assert (tmp_path / "fit-profiles.png").is_file(), "the runs lie on IsoFLOP profiles"
+    second = run("fit", str(tables / "students.csv"), "--distillation", "--supervised", str(law), "--json")
+    answer = json.loads(second.stdout)
+    assert answer["fit"]["law"]["supervised"]["alpha"] == load_law(law).alpha
+    assert "law.json" in answer["supervised"]
+
+
+def test_a_table_of_supervised_runs_serves_as_the_first_stage(tables):
+    result = run(
+        "fit", str(tables / "students.csv"), "--distillation", "--supervised", str(tables / "runs.csv")
+    )
+    assert result.returncode == 0, result.stderr
+    assert "first stage: fitted to 73 supervised runs of runs.csv: trustworthy" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["students.csv", "--distillation", "--supervised", "broken.json"], "broken.json is no JSON"),
+        (["runs.csv", "--gamma", "one"], "--gamma one is no number; type free"),
+        (["runs.csv", "--cluster", "seed"], "--cluster seed: no such column; there are N, D, L"),
+        (["students.csv"], "students.csv cannot be fitted: mend the errors above"),
+        (["nowhere.csv"], "nowhere.csv"),
+    ],
+)
+def test_fit_refuses_in_one_line(tables, arguments, words):
+    (tables / "broken.json").write_text("{")
+    given = [str(tables / a) if a.endswith((".csv", ".json")) else a for a in arguments]
+    result = run("fit", *given)
+    assert result.returncode == 1
+    assert words in one_line(result)
+
+
+def test_a_fit_that_fails_says_so_in_its_exit_status(tables):
+    import pandas as pd
+
+    line = pd.read_csv(tables / "runs.csv").iloc[:11]
+    line.to_csv(tables / "line.csv", index=False)
+    result = run("fit", str(tables / "line.csv"), "--allow", "in_step")
+    assert result.returncode == 1
+    assert "status: failed: all runs have the same tokens per parameter" in result.stdout

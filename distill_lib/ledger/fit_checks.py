@@ -23,10 +23,11 @@ _fits = functools.cache(read_fits)
 def _form_describes_losses(law: DistillationLaw) -> Finding:
     fits = _fits()
     row, forms = _row(fits.summary, CHINCHILLA), fits.forms["supervised"]
+    held = {form: _row(forms, form)["held_out"] for form in ("free gamma", "gamma = 1")}
     return yes(
         row["mean"] < 100.0 * LAW_ACCURACY,
         f"{row['runs']:.0f} Chinchilla runs, another corpus: mean error {row['mean']:.2f} %, sizes held out "
-        f"{forms.loc['free gamma', 'held_out']:.2f} % (gamma = 1: {forms.loc['gamma = 1', 'held_out']:.2f} %)",
+        f"{held['free gamma']:.2f} % (gamma = 1: {held['gamma = 1']:.2f} %)",
     )
 
 
@@ -79,7 +80,8 @@ def _student(name: str) -> Check:
 
 
 def _row(table: pd.DataFrame, name: str) -> dict[str, float]:
-    return {str(column): float(value) for column, value in table.loc[name].items()}
+    values = table.loc[[name]].to_dict("records")[0]
+    return {str(column): float(value) for column, value in values.items()}
 
 
 def _interval(row: Mapping[str, float]) -> str:

@@ -97,7 +97,7 @@ def test_lock_is_closed_under_what_the_installed_packages_require():
 
 def test_conda_users_get_the_same_ranges():
     conda = conda_ranges()
-    for name, requirement in ranges("train", "book").items():
+    for name, requirement in ranges("train", "book", "parquet").items():
         ours = CONDA_NAMES.get(name, name)
         assert ours in conda, f"{name} is in pyproject.toml but not in environment.yml"
         assert conda[ours] == requirement.specifier, (
@@ -107,7 +107,7 @@ def test_conda_users_get_the_same_ranges():
 
 
 def test_environment_yml_asks_for_nothing_unknown():
-    known = {CONDA_NAMES.get(name, name) for name in ranges("train", "book", "dev")} | {"python"}
+    known = {CONDA_NAMES.get(name, name) for name in ranges("train", "book", "parquet", "dev")} | {"python"}
     assert set(conda_ranges()) <= known
 
 

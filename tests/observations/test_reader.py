@@ -17,7 +17,7 @@ from run_rows import row, student
 from distill_lib import runs
 from distill_lib.observations import ObservationsError, read_observations
 from distill_lib.scaling.architecture import forward_flops
-from distill_lib.scaling.audit import find_copy
+from distill_lib.scaling.points import find_copy
 
 with_pyarrow = pytest.mark.skipif(
     importlib.util.find_spec("pyarrow") is None, reason="pyarrow is not installed"
@@ -277,7 +277,8 @@ def test_parquet_without_pyarrow_names_the_package(tmp_path, monkeypatch):
     (tmp_path / "t.parquet").write_bytes(b"PAR1")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(
-        ModuleNotFoundError, match=r"t.parquet: Parquet needs pyarrow; run: pip install pyarrow"
+        ModuleNotFoundError,
+        match=r't.parquet: Parquet needs pyarrow; run: pip install "distill-lib\[parquet\]"',
     ):
         read_observations(tmp_path / "t.parquet")
     with pytest.raises(FileNotFoundError, match=r"none\.parquet"):

@@ -1,0 +1,49 @@
+"""``distill-lib sweep``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distill_lib.cli.speech import say
+
+
+class Device(StrEnum):
+    """Where to train."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+    auto = "auto"
+
+
+def sweep(
+    preset: Annotated[str, typer.Argument(help="Which list of runs; smoke is a minute on two cores.")],
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds for each compared run.")] = 3,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The runs table to add to; runs it holds are not repeated. By default in runs-local/."
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Worker processes, one thread each.")] = 2,
+    device: Annotated[
+        Device, typer.Option(help="Where to train; auto takes a GPU where there is one.")
+    ] = Device.cpu,
+) -> None:
+    """Train a preset's runs and add them to a runs table; a sweep that was stopped goes on where it was."""
+    from distill_lib.training.sweep import SweepError, run_preset
+
+    try:
+        table = run_preset(preset, seeds=seeds, out=out, workers=workers, device=device.value)
+    except SweepError as error:
+        raise SystemExit(say(str(error), 1)) from None
+    except KeyboardInterrupt:
+        message = (
+            "interrupted; the runs that were finished are in the table, the same command goes on from there"
+        )
+        raise SystemExit(say(message, 130)) from None
+    columns = ["run", "objective", "N", "D", "L", "L_se", "L_T", "seed", "seconds"]
+    typer.echo(table[[name for name in columns if name in table]].to_string(index=False))

@@ -1,0 +1,70 @@
+"""A saved law comes back as it was, with its draws; what is no law is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from distill_lib.scaling.fitting import fit_distillation_law, fit_supervised_law
+from distill_lib.scaling.laws import published_law
+from distill_lib.scaling.saved import load_draws, load_law, save_fit
+
+LAW = published_law()
+
+
+def supervised():
+    N, D = (axis.ravel() for axis in np.meshgrid(np.geomspace(1e8, 1e10, 6), np.geomspace(2e9, 5e11, 6)))
+    noise = np.exp(0.003 * np.random.default_rng(0).normal(size=N.size))
+    return fit_supervised_law(N, D, LAW.supervised.loss(N, D) * noise, gamma="free")
+
+
+def distillation(first):
+    axes = np.meshgrid(np.geomspace(1.5e8, 7e9, 4), (10, 40, 160), (1.8, 2.0, 2.2, 2.6))
+    N_S, M, L_T = (axis.ravel() for axis in axes)
+    L_S = LAW.loss(N_S, M * N_S, L_T) * np.exp(0.003 * np.random.default_rng(1).normal(size=L_T.size))
+    return fit_distillation_law(N_S, M * N_S, L_T, L_S, supervised=first)
+
+
+def test_a_supervised_law_comes_back(tmp_path):
+    fit = supervised()
+    path = save_fit(tmp_path / "law.json", fit, fit.bootstrap(30))
+    assert load_law(path) == fit.law
+    assert len(load_draws(path)) == 30
+    content = json.loads(path.read_text())
+    assert content["fitted_range"]["N"] == pytest.approx([1e8, 1e10])
+    assert content["intervals"]["coefficients"]["alpha"]["low"] < fit.law.alpha
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_a_distillation_law_comes_back_with_its_draws(tmp_path, both):
+    first = supervised()
+    fit = distillation(first if both else first.law)
+    boot = fit.bootstrap(10)
+    path = save_fit(tmp_path / "law.json", fit, boot)
+    assert load_law(path) == fit.law
+    assert load_draws(path) == boot.laws()
+    assert (load_draws(path)[1].supervised == first.law) is (not both)
+
+
+def test_without_a_bootstrap_there_are_no_draws(tmp_path):
+    assert load_draws(save_fit(tmp_path / "law.json", supervised())) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "is no JSON"),
+        ("[1]", "is no saved law"),
+        ('{"format": "distill-lib law 1"}', "holds no law"),
+        (
+            '{"format": "distill-lib law 1", "kind": "supervised", "law": {"E": 1.0}}',
+            "missing: A, B, alpha, beta",
+        ),
+        ('{"format": "distill-lib law 1", "kind": "other", "law": {}}', "holds no law"),
+    ],
+)
+def test_what_is_no_law_is_refused(tmp_path, text, words):
+    path = tmp_path / "broken.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=words):
+        load_law(path)
