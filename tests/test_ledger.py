@@ -46,3 +46,20 @@ def test_the_printed_reading_fails_the_papers_own_statements(judged):
 def test_a_wrong_coefficient_is_found_out(change, claim):
     law = dataclasses.replace(published_law(), **change)
     assert ledger.CHECKS[claim](law).verdict != "same"
+
+
+def test_claims_about_fits_follow_the_fits_on_record(judged, monkeypatch):
+    from distill_lib.ledger import fit_checks
+
+    assert judged.loc["c01", "verdict"] == "same"
+    for claim in ("c02", "c05", "c08"):
+        assert judged.loc[claim, "verdict"] == "not testable here"
+        assert "90 %" in judged.loc[claim, "computed"]
+    fits = fit_checks.read_fits()
+    fits.summary.loc[fit_checks.CHINCHILLA, "mean"] = 3.0
+    fits.intervals[fit_checks.STUDENTS].loc["c0", ["value", "low", "high"]] = [2.5, 2.4, 2.6]
+    monkeypatch.setattr(fit_checks, "_fits", lambda: fits)
+    law = published_law()
+    assert ledger.CHECKS["c01"](law).verdict == "differs"
+    assert ledger.CHECKS["c21"](law).verdict == "differs"
+    assert ledger.CHECKS["c13"](law).verdict == "same"

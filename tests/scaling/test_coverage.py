@@ -60,3 +60,14 @@ def test_the_distillation_law_is_covered_where_runs_can_tell_it():
 def test_bad_input(options, message):
     with pytest.raises(ValueError, match=message):
         coverage(BASE, GRID, **options)
+
+
+def test_the_recorded_studies_read_back(tmp_path):
+    from distill_lib.scaling.coverage import read_coverage_studies, write_studies
+
+    path = write_studies(tmp_path / "coverage.csv", replicates=8, draws=10)
+    assert set(read_coverage_studies(path)) == set(read_coverage_studies())
+    committed = read_coverage_studies()
+    assert committed["supervised, runs resampled"]["coverage"].mean() == pytest.approx(0.9, abs=0.05)
+    below = committed["supervised, residuals resampled"]["coverage"].mean()
+    assert below < committed["supervised, runs resampled"]["coverage"].mean()
