@@ -8,8 +8,9 @@ Second derivatives have a simple structure: the smooth maximum of the two terms 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,40 +25,93 @@ LEVEL = (-40.0, 20.0)
 
 @dataclass(frozen=True)
 class _Terms:
-    """ln (A / N^alpha + B / D^beta)^gamma and its derivatives by (a, b, p, q, gamma).
+    """ln (A / N^alpha + B / D^beta)^gamma, and what its derivatives by (a, b, p, q, gamma) are made of.
 
-    a and b are gamma ln of the two terms at the centre of the data, p = alpha gamma, q = beta gamma.
+    a and b are gamma ln of the two terms at the centre of the data, p = alpha gamma, q = beta gamma. With x and y
+    the centred ln N and ln D, the gradient is (s, t, -s x, -t y, h) and the Hessian bend along along', with
+    along = (1, -1, -x, y, -apart).
     """
 
-    value: np.ndarray  # [rows, points]
-    gradient: np.ndarray  # [rows, 5, points]
-    bend: np.ndarray  # [rows, points]; the Hessian is bend * along along'
-    along: np.ndarray  # [rows, 5, points]
+    value: np.ndarray  # [rows, points], as are the others
+    s: np.ndarray  # share of the N term
+    t: np.ndarray  # share of the D term
+    h: np.ndarray  # entropy of the two shares
+    apart: np.ndarray
+    bend: np.ndarray
+
+    def gradient(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return the derivatives by (a, b, p, q, gamma)."""
+        return self.s, self.t, -self.s * x, -self.t * y, self.h
 
 
 def _terms(a: Any, b: Any, p: Any, q: Any, gamma: Any, x: np.ndarray, y: np.ndarray) -> _Terms:
     """Evaluate the two terms; coefficients are columns [rows, 1], x and y are [points]."""
-    u, v = (a - p * x) / gamma, (b - q * y) / gamma
+    u, v = a / gamma - (p / gamma) * x, b / gamma - (q / gamma) * y
+    larger = np.maximum(u, v)
     apart = u - v
-    small = np.exp(-np.abs(apart))
-    inside = np.maximum(u, v) + np.log1p(small)
-    major = 1.0 / (1.0 + small)
-    minor = small * major
-    above = apart > 0.0
-    s, t = np.where(above, major, minor), np.where(above, minor, major)
-    gradient = np.empty((len(u), 5, len(x)))
-    gradient[:, 0], gradient[:, 1] = s, t
-    gradient[:, 2], gradient[:, 3] = -s * x, -t * y
-    gradient[:, 4] = inside - s * u - t * v  # the entropy of (s, t)
-    along = np.empty_like(gradient)
-    along[:, 0], along[:, 1], along[:, 2], along[:, 3] = 1.0, -1.0, -x, y
-    along[:, 4] = -apart
-    return _Terms(gamma * inside, gradient, s * t / gamma, along)
+    u -= larger
+    v -= larger
+    s, t = np.exp(u), np.exp(v)
+    total = s + t
+    s /= total
+    t /= total
+    log = np.log(total, out=total)
+    return _Terms(gamma * (larger + log), s, t, log - s * u - t * v, apart, s * t / gamma)
 
 
-def _gram(left: np.ndarray, weight: np.ndarray, right: np.ndarray | None = None) -> np.ndarray:
-    """Return sum over points of weight * left right', shape [rows, coefficients, coefficients]."""
-    return np.matmul(left * weight[:, None, :], np.swapaxes(left if right is None else right, 1, 2))
+def _monomials(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return (1, x, y, x x, x y, y y) of the points, shape [points, 6].
+
+    Every derivative of the two terms by (a, b, p, q, gamma) is a sum over points of some weight times one of
+    these. One matrix product gives them all, without arrays of shape [rows, coefficients, points].
+    """
+    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
+
+
+_1, _X, _Y, _XX, _XY, _YY = range(6)
+
+# The sum along along' weight: row, column, power of apart that goes into the weight, monomial, sign.
+_ALONG = np.array([
+    (0, 0, 0, _1, 1), (0, 1, 0, _1, -1), (0, 2, 0, _X, -1), (0, 3, 0, _Y, 1), (0, 4, 1, _1, -1),
+    (1, 1, 0, _1, 1), (1, 2, 0, _X, 1), (1, 3, 0, _Y, -1), (1, 4, 1, _1, 1),
+    (2, 2, 0, _XX, 1), (2, 3, 0, _XY, -1), (2, 4, 1, _X, 1),
+    (3, 3, 0, _YY, 1), (3, 4, 1, _Y, -1),
+    (4, 4, 2, _1, 1),
+])  # fmt: skip
+
+# The Hessian of the supervised law by (E, a, b, p, q, gamma): row, column, weight, monomial, sign. The weights are
+# listed in SupervisedForm.derivatives; those from 9 on are only wanted where gamma is free.
+_SUPERVISED = np.array([
+    (0, 0, 7, _1, 1), (0, 1, 3, _1, 1), (0, 2, 4, _1, 1), (0, 3, 3, _X, -1), (0, 4, 4, _Y, -1), (0, 5, 12, _1, 1),
+    (1, 1, 0, _1, 1), (1, 2, 1, _1, 1), (1, 3, 0, _X, -1), (1, 4, 1, _Y, -1), (1, 5, 9, _1, 1),
+    (2, 2, 2, _1, 1), (2, 3, 1, _X, -1), (2, 4, 2, _Y, -1), (2, 5, 10, _1, 1),
+    (3, 3, 0, _XX, 1), (3, 4, 1, _XY, 1), (3, 5, 9, _X, -1),
+    (4, 4, 2, _YY, 1), (4, 5, 10, _Y, -1),
+    (5, 5, 11, _1, 1),
+])  # fmt: skip
+_SUPERVISED_GRADIENT = np.array([
+    (0, 8, _1, 1), (1, 5, _1, 1), (2, 6, _1, 1), (3, 5, _X, -1), (4, 6, _Y, -1), (5, 13, _1, 1),
+])  # fmt: skip
+
+
+def _sums(weights: Sequence[np.ndarray], monomials: np.ndarray) -> np.ndarray:
+    """Return sums over points of each weight times each monomial, shape [weights, rows, 6]."""
+    return np.stack(weights) @ monomials
+
+
+def _symmetric(sums: np.ndarray, table: np.ndarray, size: int) -> np.ndarray:
+    """Return symmetric matrices [rows, size, size] whose entries a table names."""
+    row, column, weight, monomial, sign = table[table[:, 2] < len(sums)].T
+    entries = sums[weight, :, monomial].T * sign
+    matrix = np.zeros((sums.shape[1], size, size))
+    matrix[:, row, column] = entries
+    matrix[:, column, row] = entries
+    return matrix
+
+
+def _gram(left: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return sum over points of weight * left left', shape [rows, coefficients, coefficients]."""
+    return np.matmul(left * weight[:, None, :], np.swapaxes(left, 1, 2))
 
 
 @dataclass(frozen=True)
@@ -81,6 +135,11 @@ class SupervisedForm:
     high: np.ndarray
 
     names = ("E", "A", "B", "alpha", "beta", "gamma")
+
+    @cached_property
+    def monomials(self) -> np.ndarray:
+        """Products of the coordinates of the points, shape [points, 6]."""
+        return _monomials(self.x, self.y)
 
     @classmethod
     def at(cls, N: np.ndarray, D: np.ndarray, least: float, hold: Mapping[str, float]) -> SupervisedForm:
@@ -140,7 +199,8 @@ class SupervisedForm:
         terms = _terms(a, b, p, q, gamma, self.x, self.y)
         reducible = np.exp(terms.value)
         loss = E + reducible
-        return np.log(loss), (terms, loss, reducible / loss)
+        by_E = 1.0 / loss
+        return np.log(loss), (terms, by_E, reducible * by_E)
 
     def derivatives(self, state: Any, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return gradient and Hessian of an objective of ln L.
@@ -157,21 +217,31 @@ class SupervisedForm:
         tuple of numpy.ndarray
             Shapes [rows, 6] and [rows, 6, 6].
         """
-        terms, loss, share = state
-        rows = len(loss)
-        gradient, hessian = np.empty((rows, 6)), np.empty((rows, 6, 6))
-        pull = first * share
-        gradient[:, 0] = (first / loss).sum(axis=1)
-        gradient[:, 1:] = np.einsum("bpn,bn->bp", terms.gradient, pull)
+        terms, by_E, share = state
+        s, t = terms.s, terms.t
         # The Hessian of ln L is -J J' + share (G G' + bend along along'), with J = (1 / L, share G).
         left = second - first
-        hessian[:, 0, 0] = (left / loss**2).sum(axis=1)
-        hessian[:, 0, 1:] = np.einsum("bpn,bn->bp", terms.gradient, left * share / loss)
-        hessian[:, 1:, 0] = hessian[:, 0, 1:]
-        hessian[:, 1:, 1:] = _gram(terms.gradient, left * share**2 + pull) + _gram(
-            terms.along, pull * terms.bend
-        )
-        return gradient, hessian
+        pull = first * share
+        cross = left * share
+        outer = cross * share + pull
+        cross *= by_E
+        bend = pull * terms.bend
+        outer_s, outer_t = outer * s, outer * t
+        weights = [
+            outer_s * s + bend, outer_s * t - bend, outer_t * t + bend,
+            cross * s, cross * t, pull * s, pull * t, left * by_E * by_E, first * by_E,
+        ]  # fmt: skip
+        if self.low[5] < self.high[5]:
+            h, turn = terms.h, bend * terms.apart
+            weights += [
+                outer_s * h - turn, outer_t * h + turn, outer * h * h + turn * terms.apart,
+                cross * h, pull * h,
+            ]  # fmt: skip
+        sums = _sums(weights, self.monomials)
+        coordinate, weight, monomial, sign = _SUPERVISED_GRADIENT[_SUPERVISED_GRADIENT[:, 1] < len(weights)].T
+        gradient = np.zeros((len(s), 6))
+        gradient[:, coordinate] = sums[weight, :, monomial].T * sign
+        return gradient, _symmetric(sums, _SUPERVISED, 6)
 
     def slopes(self, theta: np.ndarray) -> np.ndarray:
         """Return the derivatives of ln L by the coordinates.
@@ -186,8 +256,9 @@ class SupervisedForm:
         numpy.ndarray
             Shape [rows, 6, points].
         """
-        terms, loss, share = self.evaluate(theta)[1]
-        return np.concatenate([1.0 / loss[:, None, :], share[:, None, :] * terms.gradient], axis=1)
+        terms, by_E, share = self.evaluate(theta)[1]
+        slopes = [by_E, *(share * slope for slope in terms.gradient(self.x, self.y))]
+        return np.stack(slopes, axis=1)
 
     def coefficients(self, theta: np.ndarray) -> dict[str, np.ndarray]:
         """Return the paper's coefficients.
@@ -258,6 +329,11 @@ class DistillationForm:
     high: np.ndarray
 
     names = ("A", "B", "alpha", "beta", "gamma", "c0", "c1", "f1", "d1")
+
+    @cached_property
+    def monomials(self) -> np.ndarray:
+        """Products of the coordinates of the points, shape [points, 6]."""
+        return _monomials(self.x, self.y)
 
     @classmethod
     def at(
@@ -348,7 +424,9 @@ class DistillationForm:
         slopes, by_q, pull = self._excess_slopes(state), e * ratio, first * share
         gradient = np.einsum("bpn,bn->bp", slopes, pull)
         hessian = _gram(slopes, second * share**2 + pull * (1.0 - share))
-        hessian[:, :5, :5] += _gram(terms.along, pull * terms.bend)
+        bend = pull * terms.bend
+        turn = bend * terms.apart
+        hessian[:, :5, :5] += _symmetric(_sums([bend, turn, turn * terms.apart], self.monomials), _ALONG, 5)
         # The break's own curvature, by (k, s, w); each entry is a sum over points.
         qq, qw = pull * by_q * ratio, -pull * (e * ratio) ** 2
         ww = pull * e**3 * by_uu
@@ -384,7 +462,8 @@ class DistillationForm:
         terms, e, by_u, _, ratio, _ = state
         by_q = e * ratio
         slopes = np.empty((len(e), 9, e.shape[1]))
-        slopes[:, :5] = terms.gradient
+        for i, slope in enumerate(terms.gradient(self.x, self.y)):
+            slopes[:, i] = slope
         slopes[:, 5], slopes[:, 6], slopes[:, 7] = -self.lean, -by_q, -by_q * self.z
         slopes[:, 8] = -e * e * by_u
         return slopes

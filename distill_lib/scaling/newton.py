@@ -15,10 +15,15 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-# Points times rows of one chunk: the arrays of a step then stay in the cache of a core (measured).
-_CHUNK = 12_000
-_PATIENCE = 60  # steps per stage
+# Points times rows that are looked at together: few enough for the cache of a core, enough to outweigh the cost of
+# calls (measured).
+_CHUNK = 24_000
+_PATIENCE = 60  # steps per width
 _FLAT = 1e-12  # relative decrease that a step must promise to be worth taking
+# The same for a width that is only passed through. Ten times as much, and where the last width is nearly that of
+# absolute deviations, searches begin too far away to end.
+_NEAR = 1e-4
+_DAMPING = 1e-3  # to begin with, in units of a coefficient's own curvature
 _LOWEST = 1e-9  # curvatures below this share of the largest are treated as this large
 
 
@@ -230,22 +235,7 @@ def minimise(
     Solutions
         One row per row of ``start``.
     """
-    rows = len(start)
-    size = max(1, _CHUNK // max(1, y.shape[-1]))
-    chunks = [slice(begin, begin + size) for begin in range(0, rows, size)]
-    solved = []
-    for chunk in chunks:
-        theta = np.clip(start[chunk], form.low, form.high)
-        batch = _Batch(
-            form.part(chunk),
-            y[chunk] if y.ndim == 2 else y,
-            weights[chunk] if weights.ndim == 2 else weights,
-        )
-        for width in widths:
-            found = batch.descend(theta, width, tight=width == widths[-1])
-            theta = found.theta
-        solved.append(found)
-    return Solutions.join(solved)
+    return _Batch(form, y, weights).descend(np.clip(start, form.low, form.high), widths)
 
 
 def derivatives(
@@ -271,68 +261,88 @@ def derivatives(
     tuple of numpy.ndarray
         Shapes [rows], [rows, coefficients] and [rows, coefficients, coefficients].
     """
-    return _Batch(form, y, weights).look(theta, delta)
+    rows = np.arange(len(theta))
+    return _Batch(form, y, weights).look(rows, theta, np.full(len(theta), delta))
 
 
 class _Batch:
-    """Some rows that are solved together."""
+    """Rows that are solved together."""
 
     def __init__(self, form: Form, y: np.ndarray, weights: np.ndarray) -> None:
         self.form, self.y, self.weights = form, y, weights
 
-    def part(self, rows: np.ndarray) -> _Batch:
-        return _Batch(
-            self.form.part(rows),
-            self.y[rows] if self.y.ndim == 2 else self.y,
-            self.weights[rows] if self.weights.ndim == 2 else self.weights,
-        )
-
-    def look(self, theta: np.ndarray, delta: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return objective, gradient and Hessian."""
-        f, state = self.form.evaluate(theta)
-        residual = f - self.y
-        clipped = np.clip(residual, -delta, delta)
-        inside = clipped == residual
-        # rho = clipped * (residual - clipped / 2): the square inside, the line beyond.
-        objective = (self.weights * clipped * (residual - 0.5 * clipped)).sum(axis=1)
-        first = self.weights * clipped
-        gradient, hessian = self.form.derivatives(state, first, self.weights * inside)
+    def look(
+        self, rows: np.ndarray, theta: np.ndarray, delta: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return objective, gradient and Hessian of some rows, a chunk at a time."""
+        size = max(1, _CHUNK // max(1, self.y.shape[-1]))
+        chunks = [slice(begin, begin + size) for begin in range(0, len(rows), size)]
+        looks = [self._look(rows[chunk], theta[chunk], delta[chunk, None]) for chunk in chunks]
+        if len(looks) == 1:
+            return looks[0]
+        objective, gradient, hessian = (np.concatenate(parts) for parts in zip(*looks, strict=True))
         return objective, gradient, hessian
 
-    def descend(self, theta: np.ndarray, delta: float, *, tight: bool) -> Solutions:
-        """Take damped Newton steps until no row can gain from another."""
-        flat = _FLAT if tight else 1e-5
-        rows = len(theta)
-        objective, gradient, hessian = self.look(theta, delta)
+    def _look(
+        self, rows: np.ndarray, theta: np.ndarray, delta: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        form = self.form.part(rows)
+        y = self.y[rows] if self.y.ndim == 2 else self.y
+        weights = self.weights[rows] if self.weights.ndim == 2 else self.weights
+        f, state = form.evaluate(theta)
+        residual = f - y
+        clipped = np.clip(residual, -delta, delta)
+        first = weights * clipped
+        # rho = clipped * (residual - clipped / 2): the square inside, the line beyond.
+        objective = (first * (residual - 0.5 * clipped)).sum(axis=1)
+        gradient, hessian = form.derivatives(state, first, weights * (clipped == residual))
+        return objective, gradient, hessian
+
+    def descend(self, theta: np.ndarray, widths: Sequence[float]) -> Solutions:
+        """Take damped Newton steps through the widths until no row can gain from another.
+
+        Each row goes through the widths at its own pace, so that none waits for the slowest.
+        """
+        rows, last = len(theta), len(widths) - 1
+        width = np.asarray(widths)
+        theta, stage, spent = theta.copy(), np.zeros(rows, dtype=int), np.zeros(rows, dtype=int)
+        active = np.arange(rows)
+        objective, gradient, hessian = self.look(active, theta, width[stage])
         promise, converged = np.full(rows, np.inf), np.zeros(rows, dtype=bool)
-        damping, growth = np.full(rows, 1e-3), np.full(rows, 4.0)
-        theta = theta.copy()
-        active, batch = np.arange(rows), self
-        for _ in range(_PATIENCE):
+        damping, growth = np.full(rows, _DAMPING), np.full(rows, 4.0)
+        while True:
             step, gain, full_gain = _newton_step(
                 theta[active], gradient[active], hessian[active], damping[active], self.form
             )
-            promise[active] = full_gain / np.maximum(objective[active], 1e-300)
-            converged[active] = (promise[active] <= flat) | (full_gain <= 1e-26)
-            going = ~converged[active] & (damping[active] < 1e10)
+            final = stage[active] == last
+            share = full_gain / np.maximum(objective[active], 1e-300)
+            promise[active] = share
+            level = (share <= np.where(final, _FLAT, _NEAR)) | (full_gain <= 1e-26)
+            converged[active] = level & final
+            stuck = ~level & ((damping[active] >= 1e10) | (spent[active] >= _PATIENCE))
+            step[stuck] = 0.0
+            over = level | stuck
+            going = ~(over & final)
             if not going.all():
-                active, step, gain = active[going], step[going], gain[going]
+                active, step, gain, over = active[going], step[going], gain[going], over[going]
                 if active.size == 0:
                     break
-                batch = self.part(active)
+            stage[active] += over
             trial = np.clip(theta[active] + step, self.form.low, self.form.high)
-            value, slope, bend = batch.look(trial, delta)
+            value, slope, bend = self.look(active, trial, width[stage[active]])
             ratio = (objective[active] - value) / np.maximum(gain, 1e-300)
-            taken = value < objective[active]
+            # A row that has come near the optimum of its width goes there and on to the next width in one step.
+            taken = (value < objective[active]) | over
             moved = active[taken]
             theta[moved], objective[moved] = trial[taken], value[taken]
             gradient[moved], hessian[moved] = slope[taken], bend[taken]
             good = taken & (ratio > 0.25)
             # Nielsen's rule: relax by how well the model predicted, tighten faster and faster.
             relax = np.maximum(1.0 / 10.0, 1.0 - (2.0 * np.minimum(ratio, 1.0) - 1.0) ** 3)
-            damping[active] *= np.where(good, relax, growth[active])
+            damping[active] = np.maximum(damping[active] * np.where(good, relax, growth[active]), 1e-12)
             growth[active] = np.where(good, 4.0, 2.0 * growth[active])
-            damping[active] = np.maximum(damping[active], 1e-12)
+            damping[active[over]], growth[active[over]] = _DAMPING, 4.0
+            spent[active] = np.where(over, 0, spent[active] + 1)
         return Solutions(theta, objective, promise, converged)
 
 
@@ -340,11 +350,13 @@ def _newton_step(
     theta: np.ndarray, gradient: np.ndarray, hessian: np.ndarray, damping: np.ndarray, form: Form
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the damped step, the decrease it promises, and that which the undamped one promises."""
-    held = (form.low == form.high) | ((theta <= form.low) & (gradient > 0.0))
-    held |= (theta >= form.high) & (gradient < 0.0)
-    gradient = np.where(held, 0.0, gradient)
-    either = held[:, :, None] | held[:, None, :]
-    hessian = np.where(either, 0.0, hessian)
+    free = np.flatnonzero(form.low < form.high)
+    low, high = form.low[free], form.high[free]
+    theta, gradient, hessian = theta[:, free], gradient[:, free], hessian[:, free[:, None], free]
+    held = ((theta <= low) & (gradient > 0.0)) | ((theta >= high) & (gradient < 0.0))
+    if held.any():
+        gradient = np.where(held, 0.0, gradient)
+        hessian = np.where(held[:, :, None] | held[:, None, :], 0.0, hessian)
     diagonal = np.abs(np.diagonal(hessian, axis1=1, axis2=2))
     # Coefficients are measured in units of their own curvature, so that damping treats them alike.
     unit = np.sqrt(np.maximum(diagonal, 1e-14 * diagonal.max(axis=1, keepdims=True) + 1e-300))
@@ -355,6 +367,7 @@ def _newton_step(
     bend = np.abs(bend)
     bend = np.maximum(bend, _LOWEST * bend.max(axis=1, keepdims=True) + 1e-300)
     shorter = along / (bend + damping[:, None])
-    step = -np.einsum("bij,bj->bi", axes, shorter) / unit
+    step = np.zeros((len(theta), len(form.low)))
+    step[:, free] = -np.einsum("bij,bj->bi", axes, shorter) / unit
     gain = (shorter * along).sum(axis=1) - 0.5 * (shorter**2 * bend).sum(axis=1)
     return step, gain, 0.5 * (along**2 / bend).sum(axis=1)
