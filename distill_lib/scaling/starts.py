@@ -8,14 +8,20 @@ one start in ten reaches the optimum.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TypeVar
+
 import numpy as np
 from scipy.stats import qmc
 
 from distill_lib.scaling.forms import DistillationForm, SupervisedForm
 from distill_lib.scaling.newton import huber_loss
 
+Law = TypeVar("Law", SupervisedForm, DistillationForm)
+
 _WIDE = 0.02  # the screen judges by a loss as wide as a poor fit's residuals
 _SHAPES = 1024
+_ENOUGH = 2_000  # runs that the screen looks at: it only has to tell a good shape from a poor one
 
 
 def supervised_starts(form: SupervisedForm, log_L: np.ndarray, weights: np.ndarray, count: int) -> np.ndarray:
@@ -37,6 +43,7 @@ def supervised_starts(form: SupervisedForm, log_L: np.ndarray, weights: np.ndarr
     numpy.ndarray
         Shape [starts, 6], best first.
     """
+    form, log_L, weights = _some(form, log_L, weights)
     least = form.high[0] if form.low[0] < form.high[0] else 0.0
     grids = [
         np.array([0.0, 0.3, 0.5, 0.65, 0.8, 0.9, 0.97]) * least if least else form.low[:1],
@@ -78,6 +85,7 @@ def distillation_starts(
     numpy.ndarray
         Shape [starts, 9], best first.
     """
+    form, log_L, weights = _some(form, log_L, weights)
     #            p     q    gamma  c0   k    s     w
     low = np.array([0.05, 0.05, 0.2, 0.0, -2.0, 2.0, 0.0])
     high = np.array([0.6, 1.0, 1.2, 5.0, 2.0, 30.0, 0.3])
@@ -99,6 +107,17 @@ def distillation_starts(
     )
     theta[:, :1], theta[:, 1:2] = a, b
     return _best(form, theta, log_L, weights, count)
+
+
+def _some(form: Law, log_L: np.ndarray, weights: np.ndarray) -> tuple[Law, np.ndarray, np.ndarray]:
+    """Return so many of the runs that a screen of many shapes stays small; drawn, since tables are often sorted."""
+    counted = np.flatnonzero(weights > 0.0)
+    if counted.size <= _ENOUGH:
+        return form, log_L, weights
+    runs = np.sort(np.random.default_rng(0).choice(counted, _ENOUGH, replace=False))
+    axes = [name for name in ("x", "y", "lean", "z", "L_T") if hasattr(form, name)]
+    part = replace(form, **{name: getattr(form, name)[runs] for name in axes})
+    return part, log_L[runs], weights[runs]
 
 
 def _two_weights(
