@@ -19,7 +19,8 @@ import numpy as np
 # calls (measured).
 _CHUNK = 24_000
 _PATIENCE = 60  # steps per width
-_FLAT = 1e-12  # relative decrease that a step must promise to be worth taking
+_FLAT = 1e-14  # relative decrease that a step must promise to be worth taking
+_CONVERGED = 1e-12  # the same where rounding lets no step be taken any more
 # The same for a width that is only passed through. Ten times as much, and where the last width is nearly that of
 # absolute deviations, searches begin too far away to end.
 _NEAR = 1e-4
@@ -318,7 +319,7 @@ class _Batch:
             share = full_gain / np.maximum(objective[active], 1e-300)
             promise[active] = share
             level = (share <= np.where(final, _FLAT, _NEAR)) | (full_gain <= 1e-26)
-            converged[active] = level & final
+            converged[active] = final & (level | (share <= _CONVERGED))
             stuck = ~level & ((damping[active] >= 1e10) | (spent[active] >= _PATIENCE))
             step[stuck] = 0.0
             over = level | stuck
