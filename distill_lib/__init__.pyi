@@ -10,6 +10,7 @@ from .scaling import audit as audit
 from .scaling import criticism as criticism
 from .scaling import identifiability as identifiability
 from .scaling import isoflop_bias as isoflop_bias
+from .scaling import other_laws as other_laws
 from .scaling import paper_protocols as paper_protocols
 from .scaling import points as points
 from .scaling import protocols as protocols
