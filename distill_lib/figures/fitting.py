@@ -56,8 +56,9 @@ def fig05_predicted_against_observed(
     What to see: whether runs that were predicted (filled) lie in the same band as runs that were fitted (open).
     """
     fig, axes = plt.subplots(
-        2, len(panels), figsize=(PAGE_WIDTH, 5.6), height_ratios=[1.7, 1], sharex="col", squeeze=False
-    )
+        2, len(panels), figsize=(PAGE_WIDTH, 5.6), height_ratios=[1.7, 1], sharex="col", sharey="row",
+        squeeze=False,
+    )  # fmt: skip
     for column, (title, fits) in enumerate(panels.items()):
         top, bottom = axes[:, column]
         for (name, table), colour in zip(fits.items(), SOURCE_COLOURS[1:], strict=False):
@@ -67,8 +68,8 @@ def fig05_predicted_against_observed(
                 seen, new = table["observed"], ~fitted
                 ax.plot(seen[fitted], y[fitted], "o", ms=3.5, mfc="none", color=colour, alpha=0.7)
                 ax.plot(seen[new], y[new], "o", ms=4.5, color=colour, alpha=0.9)
-            what = "all runs fitted" if fitted.all() else "open: fitted, filled: predicted"
-            top.plot([], [], "o", color=colour, label=f"{name} ({what})")
+            label = name if fitted.all() else f"{name} (filled: predicted)"
+            top.plot([], [], "o", mfc="none" if fitted.all() else colour, color=colour, label=label)
         ends = np.array(
             [
                 min(t["observed"].min() for t in fits.values()),
@@ -136,12 +137,12 @@ def _draw_profiles(ax: Axes, fit: Fit) -> None:
     else:
         D, along = None, np.exp(form.y + form.centre[1])
         label = "Tokens $D$"
-    sizes = sorted(set(np.round(N, 3)))
-    shown = (
-        sizes
-        if len(sizes) <= 6
-        else [sizes[i] for i in np.linspace(0, len(sizes) - 1, 6).round().astype(int)]
-    )
+    by_size = pd.Series(along).groupby(np.round(N, 3))
+    sizes = [float(size) for size in by_size.groups]
+    # A size seen at one place only has no line to show.
+    lines = [float(size) for size, wide in (by_size.max() > by_size.min()).items() if wide] or sizes
+    picked = np.linspace(0, len(lines) - 1, 6).round().astype(int)
+    shown = sizes if len(sizes) <= 6 else sorted({lines[i] for i in picked})
     colours = ordered_colours(shown) if len(shown) > 1 else {shown[0]: "#0072b2"}
     rest = ~np.isin(np.round(N, 3), shown)
     ax.plot(along[rest], L[rest], "o", ms=2.5, color="#cccccc", zorder=0)
@@ -180,7 +181,7 @@ def coefficients_compared(
     Returns
     -------
     tuple of Figure and Axes
-        The figure and its axes; intervals that leave the axis end in arrows.
+        The figure and its axes; intervals that leave the axis end in arrows, and values beyond it are arrows.
     """
     base = sources[reference]["value"]
     names = list(base.index)
@@ -188,7 +189,7 @@ def coefficients_compared(
     reach = (0.2, 5.0)
     offsets = np.linspace(-0.24, 0.24, len(sources)) if len(sources) > 1 else [0.0]
     for (source, table), colour, shift in zip(sources.items(), SOURCE_COLOURS, offsets, strict=False):
-        first = True
+        mark = "D" if source == reference else "o"
         for row, name in enumerate(names):
             if name not in table.index:
                 continue
@@ -197,25 +198,22 @@ def coefficients_compared(
             )
             y = row + shift
             ax.plot(np.clip([low, high], *reach), [y, y], color=colour, lw=1.6)
-            for end, marker in ((low, "<"), (high, ">")):
+            for end in {low, high}:
                 if not reach[0] <= end <= reach[1]:
+                    marker = "<" if end < reach[0] else ">"
                     ax.plot(np.clip(end, *reach), y, marker, ms=5, color=colour, clip_on=False)
             if reach[0] <= value <= reach[1]:
-                mark = "D" if source == reference else "o"
-                ax.plot(value, y, mark, ms=4.5, color=colour, label=source if first else None)
-                first = False
+                ax.plot(value, y, mark, ms=4.5, color=colour)
+        ax.plot([], [], mark, ms=4.5, color=colour, label=source)
     student = set(names) - {"E", "c0", "c1", "f1", "d1", "k"}
-    labels = [
-        SYMBOLS[n].replace("$", "$", 1).rstrip("$") + ("'$" if primes and n in student else "$")
-        for n in names
-    ]
+    labels = [SYMBOLS[n].rstrip("$") + ("'$" if primes and n in student else "$") for n in names]
     ax.set_yticks(range(len(names)), labels)
     ax.set_ylim(len(names) - 0.5, -0.5)
     log_axis(ax.xaxis)
     ax.set_xticks([0.2, 0.5, 1.0, 2.0, 5.0], ["1/5", "1/2", "1", "2", "5"])
     ax.axvline(1.0, color="#bbbbbb", lw=1.0, zorder=0)
     ax.set(xlim=reach, xlabel=f"value and interval, relative to {reference}")
-    ax.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=min(len(sources), 3))
+    ax.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=2 if len(sources) == 4 else 3)
     return fig, ax
 
 

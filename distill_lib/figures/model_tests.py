@@ -92,8 +92,8 @@ def losses_with_bands(
     x: str,
     xlabel: str,
     seen: tuple[float, float] | None = None,
-    truth: Any = None,
-) -> tuple[Figure, Axes]:
+    truth: pd.DataFrame | None = None,
+) -> tuple[Figure, np.ndarray]:
     """Draw predicted losses with the intervals of the laws of a bootstrap.
 
     Parameters
@@ -107,25 +107,42 @@ def losses_with_bands(
     seen : tuple of float, optional
         Range of the runs; beyond it lines are dashed.
     truth : pandas.DataFrame, optional
-        Columns ``x`` and ``value``: what is to be predicted.
+        Columns ``x`` and ``value`` at the places of the bands: what is to be predicted. Bands are narrow beside
+        a loss, so a second panel then shows them relative to the truth.
 
     Returns
     -------
-    tuple of Figure and Axes
-        The figure and its axes.
+    tuple of Figure and numpy.ndarray
+        The figure and its axes: losses, and errors where the truth is given.
     """
-    fig, ax = plt.subplots(figsize=(0.8 * PAGE_WIDTH, 4.0))
+    fig, axes = plt.subplots(
+        1, 1 if truth is None else 2, figsize=(PAGE_WIDTH if truth is not None else 0.8 * PAGE_WIDTH, 3.9),
+        squeeze=False,
+    )  # fmt: skip
     for (name, table), colour in zip(bands.items(), SOURCE_COLOURS[1:], strict=False):
         inside = np.ones(len(table), dtype=bool) if seen is None else table[x].between(*seen).to_numpy()
-        ax.fill_between(table[x], table["low"], table["high"], color=colour, alpha=0.2, lw=0)
-        ax.plot(table[x], table["value"], "--", color=colour, lw=1.2)
-        ax.plot(table[x][inside], table["value"][inside], color=colour, label=name)
+        for ax, scale in zip(axes[0], (None, truth), strict=False):
+            value, low, high = (_relative(table[end], scale) for end in ("value", "low", "high"))
+            ax.fill_between(table[x], low, high, color=colour, alpha=0.2, lw=0)
+            ax.plot(table[x], value, "--", color=colour, lw=1.2)
+            ax.plot(table[x][inside], value[inside], color=colour, label=name)
     if truth is not None:
-        ax.plot(truth[x], truth["value"], color=ROLE_COLOURS["supervised"], lw=1.2, ls=":", label="the truth")
-    log_axis(ax.xaxis, counts=True)
-    ax.set(xlabel=xlabel, ylabel="Cross-entropy (nats/token)")
-    ax.legend()
-    return fig, ax
+        for ax, scale in zip(axes[0], (None, truth), strict=True):
+            line = _relative(truth["value"], scale)
+            ax.plot(truth[x], line, ":", color=ROLE_COLOURS["supervised"], lw=1.4, label="the truth")
+        axes[0, 1].set(ylabel="Predicted − true (%)")
+    for ax in axes[0]:
+        log_axis(ax.xaxis, counts=True)
+        ax.set(xlabel=xlabel)
+    axes[0, 0].set(ylabel="Cross-entropy (nats/token)")
+    axes[0, 0].legend()
+    return fig, axes[0]
+
+
+def _relative(losses: pd.Series, truth: pd.DataFrame | None) -> np.ndarray:
+    """Return losses as they are, or by how many percent they are off the truth."""
+    values = losses.to_numpy(dtype=float)
+    return values if truth is None else 100.0 * (values / truth["value"].to_numpy(dtype=float) - 1.0)
 
 
 @styled
