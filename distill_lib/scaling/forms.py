@@ -96,7 +96,7 @@ _SUPERVISED_GRADIENT = np.array([
 
 def _sums(weights: Sequence[np.ndarray], monomials: np.ndarray) -> np.ndarray:
     """Return sums over points of each weight times each monomial, shape [weights, rows, 6]."""
-    return np.stack(weights) @ monomials
+    return np.stack([weight @ monomials for weight in weights])
 
 
 def _symmetric(sums: np.ndarray, table: np.ndarray, size: int) -> np.ndarray:
@@ -196,11 +196,14 @@ class SupervisedForm:
             ln L, and a state for :meth:`derivatives`.
         """
         E, a, b, p, q, gamma = (theta[:, [i]] for i in range(6))
-        terms = _terms(a, b, p, q, gamma, self.x, self.y)
-        reducible = np.exp(terms.value)
+        if self.low[5] == self.high[5] == 1.0:  # a plain sum: half the work
+            terms = np.exp(a - p * self.x), np.exp(b - q * self.y)
+            loss = E + terms[0] + terms[1]
+            return np.log(loss), (terms, loss, None)
+        whole = _terms(a, b, p, q, gamma, self.x, self.y)
+        reducible = np.exp(whole.value)
         loss = E + reducible
-        by_E = 1.0 / loss
-        return np.log(loss), (terms, by_E, reducible * by_E)
+        return np.log(loss), (whole, loss, reducible)
 
     def derivatives(self, state: Any, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return gradient and Hessian of an objective of ln L.
@@ -217,29 +220,33 @@ class SupervisedForm:
         tuple of numpy.ndarray
             Shapes [rows, 6] and [rows, 6, 6].
         """
-        terms, by_E, share = state
-        s, t = terms.s, terms.t
-        # The Hessian of ln L is -J J' + share (G G' + bend along along'), with J = (1 / L, share G).
+        terms, loss, reducible = state
+        by_E = 1.0 / loss
+        # With J the gradient of ln L, its Hessian is -J J' + K, where K is (aa, ab, bb) by (a, b).
+        if reducible is None:
+            by_a, by_b = terms[0] * by_E, terms[1] * by_E
+            aa, ab, bb = by_a, 0.0, by_b
+        else:
+            share = reducible * by_E
+            by_a, by_b, bend = share * terms.s, share * terms.t, share * terms.bend
+            aa, ab, bb = by_a * terms.s + bend, by_a * terms.t - bend, by_b * terms.t + bend
         left = second - first
-        pull = first * share
-        cross = left * share
-        outer = cross * share + pull
-        cross *= by_E
-        bend = pull * terms.bend
-        outer_s, outer_t = outer * s, outer * t
+        left_E, left_a, left_b = left * by_E, left * by_a, left * by_b
         weights = [
-            outer_s * s + bend, outer_s * t - bend, outer_t * t + bend,
-            cross * s, cross * t, pull * s, pull * t, left * by_E * by_E, first * by_E,
+            left_a * by_a + first * aa, left_a * by_b + first * ab, left_b * by_b + first * bb,
+            left_E * by_a, left_E * by_b, first * by_a, first * by_b, left_E * by_E, first * by_E,
         ]  # fmt: skip
         if self.low[5] < self.high[5]:
             h, turn = terms.h, bend * terms.apart
+            by_gamma = share * h
             weights += [
-                outer_s * h - turn, outer_t * h + turn, outer * h * h + turn * terms.apart,
-                cross * h, pull * h,
+                left_a * by_gamma + first * (by_a * h - turn), left_b * by_gamma + first * (by_b * h + turn),
+                left * by_gamma**2 + first * (by_gamma * h + turn * terms.apart),
+                left_E * by_gamma, first * by_gamma,
             ]  # fmt: skip
         sums = _sums(weights, self.monomials)
         coordinate, weight, monomial, sign = _SUPERVISED_GRADIENT[_SUPERVISED_GRADIENT[:, 1] < len(weights)].T
-        gradient = np.zeros((len(s), 6))
+        gradient = np.zeros((len(left), 6))
         gradient[:, coordinate] = sums[weight, :, monomial].T * sign
         return gradient, _symmetric(sums, _SUPERVISED, 6)
 
@@ -256,9 +263,13 @@ class SupervisedForm:
         numpy.ndarray
             Shape [rows, 6, points].
         """
-        terms, by_E, share = self.evaluate(theta)[1]
-        slopes = [by_E, *(share * slope for slope in terms.gradient(self.x, self.y))]
-        return np.stack(slopes, axis=1)
+        log_L = self.evaluate(theta)[0]
+        a, b, p, q, gamma = (theta[:, [i]] for i in range(1, 6))
+        terms = _terms(a, b, p, q, gamma, self.x, self.y)
+        share = np.exp(terms.value - log_L)
+        return np.stack(
+            [np.exp(-log_L), *(share * slope for slope in terms.gradient(self.x, self.y))], axis=1
+        )
 
     def coefficients(self, theta: np.ndarray) -> dict[str, np.ndarray]:
         """Return the paper's coefficients.

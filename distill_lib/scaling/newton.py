@@ -21,9 +21,9 @@ _CHUNK = 24_000
 _PATIENCE = 60  # steps per width
 _FLAT = 1e-14  # relative decrease that a step must promise to be worth taking
 _CONVERGED = 1e-12  # the same where rounding lets no step be taken any more
-# The same for a width that is only passed through. Ten times as much, and where the last width is nearly that of
-# absolute deviations, searches begin too far away to end.
-_NEAR = 1e-4
+# The same for a width that is only passed through. A hundred times as much, and where the last width is nearly that
+# of absolute deviations, searches enter it too far away to end.
+_NEAR = 1e-5
 _DAMPING = 1e-3  # to begin with, in units of a coefficient's own curvature
 _LOWEST = 1e-9  # curvatures below this share of the largest are treated as this large
 
