@@ -279,7 +279,7 @@ class SupervisedFit(Fit):
             kind, sample = self._resample(draws, seed, clusters, kind)
         rows = len(next(iter(sample.values())))
         found = self.problem.solve(
-            np.repeat(self.theta[None], rows, axis=0), progress=progress, scales=(0.5,), **sample
+            np.repeat(self.theta[None], rows, axis=0), progress=progress, scales=(0.25, 1.0), **sample
         )
         table = pd.DataFrame(self.problem.form.coefficients(found.theta))
         return Bootstrap(self.law, table, None, kind, found.converged)
