@@ -137,10 +137,9 @@ def _draw_profiles(ax: Axes, fit: Fit) -> None:
     else:
         D, along = None, np.exp(form.y + form.centre[1])
         label = "Tokens $D$"
-    by_size = pd.Series(along).groupby(np.round(N, 3))
-    sizes = [float(size) for size in by_size.groups]
+    sizes = [float(size) for size in np.unique(np.round(N, 3))]
     # A size seen at one place only has no line to show.
-    lines = [float(size) for size, wide in (by_size.max() > by_size.min()).items() if wide] or sizes
+    lines = [size for size in sizes if np.ptp(along[np.round(N, 3) == size]) > 0.0] or sizes
     picked = np.linspace(0, len(lines) - 1, 6).round().astype(int)
     shown = sizes if len(sizes) <= 6 else sorted({lines[i] for i in picked})
     colours = ordered_colours(shown) if len(shown) > 1 else {shown[0]: "#0072b2"}
