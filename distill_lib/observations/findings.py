@@ -28,7 +28,7 @@ class Finding:
     severity : {"error", "warning", "note"}
         Whether it forbids a fit, makes one doubtful, or is for the record.
     code : str
-        A short name for programs, such as ``"unit"``; :meth:`Observations.require` can pass over it.
+        A short name for programs, such as ``"unit"``; :meth:`~distill_lib.observations.result.Observations.require` can pass over it.
     message : str
         What was found.
     remedy : str

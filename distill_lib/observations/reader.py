@@ -41,7 +41,7 @@ def read_observations(
 
     Headers in common words are recognised; what was taken for what is in the result. Rows are counted from 0
     below the header. A table that cannot be used raises nothing here: its errors are findings, and
-    :meth:`Observations.require` raises them together.
+    :meth:`~distill_lib.observations.result.Observations.require` raises them together.
 
     Parameters
     ----------

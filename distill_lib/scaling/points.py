@@ -40,7 +40,7 @@ def find_copy(name: str) -> Path | None:
 
 
 def points_path() -> Path | None:
-    """Say where the copy of the points lies, see :func:`find_copy`.
+    """Say where the copy of the points lies, see ``find_copy``.
 
     Returns
     -------
