@@ -81,10 +81,11 @@ def fit_supervised_law(
     hold = {}
     if gamma != "free":
         hold["gamma"] = _checks.number("gamma", gamma, *GAMMA, "or 'free' to fit it")
-    least = float(runs["L"].min())
+    # Half of the losses lie below: one run that is too low by mistake must not push E down.
+    middle = float(np.median(runs["L"]))
     if E != "free":
-        hold["E"] = _checks.number("E", E, 0.0, least, "or 'free' to fit it; it is below every loss")
-    form = SupervisedForm.at(runs["N"], runs["D"], least, hold)
+        hold["E"] = _checks.number("E", E, 0.0, middle, "or 'free' to fit it; it lies below the losses")
+    form = SupervisedForm.at(runs["N"], runs["D"], middle, hold)
     problem, found, agreeing = _solve(form, runs["L"], delta, weights, supervised_starts, _SUPERVISED_STARTS)
     failures = _flaws(N=runs["N"], D=runs["D"])
     law = SupervisedLaw(**_first(form.coefficients(found.theta)), name="fit")

@@ -142,15 +142,15 @@ class SupervisedForm:
         return _monomials(self.x, self.y)
 
     @classmethod
-    def at(cls, N: np.ndarray, D: np.ndarray, least: float, hold: Mapping[str, float]) -> SupervisedForm:
+    def at(cls, N: np.ndarray, D: np.ndarray, highest_E: float, hold: Mapping[str, float]) -> SupervisedForm:
         """Anchor the form at runs.
 
         Parameters
         ----------
         N, D : numpy.ndarray
             Parameters and tokens, shape [points].
-        least : float
-            The least loss, above which E cannot be.
+        highest_E : float
+            Bound of E.
         hold : mapping
             Values of coefficients that are not fitted; ``E`` or ``gamma``.
 
@@ -159,7 +159,7 @@ class SupervisedForm:
         SupervisedForm
             With bounds; held coefficients have equal ones.
         """
-        bounds = [(0.0, least * (1.0 - 1e-9)), LEVEL, LEVEL, SLOPE, SLOPE, GAMMA]
+        bounds = [(0.0, highest_E), LEVEL, LEVEL, SLOPE, SLOPE, GAMMA]
         for name, value in hold.items():
             bounds[cls.names.index(name)] = (value, value)
         low, high = (np.array(side) for side in zip(*bounds, strict=True))

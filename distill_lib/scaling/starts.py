@@ -44,9 +44,9 @@ def supervised_starts(form: SupervisedForm, log_L: np.ndarray, weights: np.ndarr
         Shape [starts, 6], best first.
     """
     form, log_L, weights = _some(form, log_L, weights)
-    least = form.high[0] if form.low[0] < form.high[0] else 0.0
+    low = np.quantile(np.exp(log_L), 0.1)
     grids = [
-        np.array([0.0, 0.3, 0.5, 0.65, 0.8, 0.9, 0.97]) * least if least else form.low[:1],
+        np.array([0.0, 0.3, 0.5, 0.65, 0.8, 0.9, 0.97]) * low if form.low[0] < form.high[0] else form.low[:1],
         np.array([0.08, 0.15, 0.25, 0.4, 0.7]),
         np.array([0.08, 0.15, 0.25, 0.4, 0.7]),
         np.array([0.3, 0.45, 0.65, 1.0]) if form.low[5] < form.high[5] else form.low[5:],

@@ -59,6 +59,17 @@ def test_outliers_hardly_matter():
     assert fit.residuals[5] == pytest.approx(-np.log(1.3), abs=0.01)
 
 
+@pytest.mark.parametrize("gamma", [1.0, "free"])
+def test_one_loss_below_the_floor_does_not_push_it_down(gamma):
+    N, D, L = runs(CHINCHILLA, N=np.geomspace(1e8, 3e9, 8), D=np.geomspace(2e9, 1e11, 8), noise=0.003)
+    clean = fit_supervised_law(N, D, L, gamma=gamma)
+    L[20] = 1.5
+    fit = fit_supervised_law(N, D, L, gamma=gamma)
+    assert fit.law.E == pytest.approx(clean.law.E, abs=0.03)
+    assert fit.law.E > L[20]
+    assert fit.residuals[20] == pytest.approx(np.log(CHINCHILLA.loss(N[20], D[20]) / 1.5), abs=0.01)
+
+
 def test_objective_is_the_sum_of_huber_losses():
     fit = fit_supervised_law(*runs(CHINCHILLA, noise=0.01), delta=1e-3)
     size = np.abs(fit.residuals)
