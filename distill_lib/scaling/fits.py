@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -157,13 +158,15 @@ class Fit:
         return {name: getattr(self.law, name) for name in self.problem.form.names}
 
     def __str__(self) -> str:
-        values = ", ".join(f"{name} {value:.5g}" for name, value in self.coefficients.items())
         agree, starts = self.starts_agreeing
-        return (
-            f"{values}\nobjective {self.objective:.6g} over {self.residuals.size} runs (Huber {self.delta:g}); mean error "
-            f"{self.mean_error:.2%}, largest {np.abs(np.expm1(self.residuals)).max():.2%}; {agree} of {starts} starts "
-            f"agree\nstatus: {self.status}"
+        lines = (
+            ", ".join(f"{name} {value:.5g}" for name, value in self.coefficients.items()),
+            f"objective {self.objective:.6g} over {self.residuals.size} runs (Huber {self.delta:g}); {agree} of "
+            f"{starts} starts agree",
+            f"mean error {self.mean_error:.2%}, largest {np.abs(np.expm1(self.residuals)).max():.2%}",
+            f"status: {self.status}",
         )
+        return "\n".join(textwrap.fill(line, 80, subsequent_indent="  ") for line in lines)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fit as plain values that survive JSON.
