@@ -5,12 +5,49 @@ paper writes the distillation loss as the cross-entropy with the teacher (its L_
 divergence by the teacher's entropy: a constant for the student, so both have the same gradient.
 """
 
-from typing import Any, Literal
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from distill_lib.training.divergences import (
+    Direction,
+    check_settings,
+    check_shapes,
+    decompose,
+    divergence,
+    working_dtype,
+)
+from distill_lib.training.divergences import jensen_shannon_divergence as jensen_shannon_divergence
+from distill_lib.training.divergences import kl_divergence as kl_divergence
+from distill_lib.training.divergences import z_loss as z_loss
+from distill_lib.training.loss_checks import check_numbers, check_shares, kept_positions
+
+
+@dataclass(frozen=True)
+class LossParts:
+    """What a loss is made of: kd_loss = (1 - lam) next_token + lam tau^2 divergence + lam_z z.
+
+    Attributes
+    ----------
+    divergence : Tensor
+        Mean divergence in the chosen direction at temperature tau, without tau^2, nats per token.
+    next_token : Tensor or None
+        Mean cross-entropy of the next token, nats per token; None without labels.
+    z : Tensor
+        Mean z-loss.
+    teacher_entropy, cross_entropy, kl : Tensor
+        Mean entropy of the teacher, cross-entropy with it and KL(teacher || student) at temperature tau,
+        nats per token; the second is the sum of the other two.
+    """
+
+    divergence: Tensor
+    next_token: Tensor | None
+    z: Tensor
+    teacher_entropy: Tensor
+    cross_entropy: Tensor
+    kl: Tensor
 
 
 def kd_loss(
@@ -20,10 +57,13 @@ def kd_loss(
     *,
     tau: float = 1.0,
     lam: float = 1.0,
-    direction: Literal["forward", "reverse"] = "forward",
+    direction: Direction = "forward",
+    beta: float = 0.5,
+    lam_z: float = 0.0,
     ignore_index: int = -100,
+    check: bool = True,
 ) -> Tensor:
-    """Mix distillation and next-token loss: (1 - lam) CE + lam tau^2 KL at temperature tau.
+    """Mix distillation and next-token loss: (1 - lam) CE + lam tau^2 KL at temperature tau + lam_z z-loss.
 
     The factor tau^2 keeps the gradients of both terms comparable (Hinton et al., 2015; the paper's L_KD). The
     mean is over the tokens that are not ignored. No gradient flows to the teacher.
@@ -41,10 +81,18 @@ def kd_loss(
         Temperature, above 0.
     lam : float
         Share of the distillation term, in [0, 1] (the paper's lambda).
-    direction : {"forward", "reverse"}
-        KL(teacher || student), as in the paper, or KL(student || teacher).
+    direction : {"forward", "reverse", "jensen_shannon"}
+        KL(teacher || student), as in the paper, KL(student || teacher), or JSD_beta in its place.
+    beta : float
+        Weight of the teacher in the Jensen-Shannon mixture, strictly between 0 and 1; see
+        :func:`~distill_lib.training.divergences.jensen_shannon_divergence`.
+    lam_z : float
+        Weight of the z-loss on the student, 0 at least (the paper's lambda_Z, 1e-4 in its training).
     ignore_index : int
         Label of the positions to leave out.
+    check : bool
+        Name the position of NaN or plus infinity among the logits, if the loss is NaN. Without, such a loss
+        is returned: for loops that watch it themselves and must not wait for the device at each step.
 
     Returns
     -------
@@ -54,105 +102,78 @@ def kd_loss(
     Raises
     ------
     ValueError
-        For a temperature or share out of range, unequal vocabularies or shapes, or missing labels.
+        For a temperature or share out of range, unequal vocabularies or shapes, missing labels, or logits
+        that are not numbers.
     """
-    if not 0.0 <= lam <= 1.0:
-        raise ValueError(f"lam={lam} must lie in [0, 1]: the share of the distillation term")
-    _check_logits(student_logits, teacher_logits, tau)
-    if labels is None:
-        if lam < 1.0:
-            raise ValueError(f"lam={lam} mixes in the next-token loss, which needs labels")
-    else:
-        if labels.shape != student_logits.shape[:-1]:
-            raise ValueError(
-                f"labels have shape {list(labels.shape)}, the logits {list(student_logits.shape)}: "
-                f"expected labels {list(student_logits.shape[:-1])}"
-            )
+    check_settings(tau, direction, beta)
+    check_shares(lam, lam_z)
+    check_shapes(student_logits, teacher_logits)
+    kept = kept_positions(labels, student_logits.shape[:-1], lam, ignore_index)
+    student, teacher, targets = student_logits, teacher_logits, labels
+    if kept is not None and labels is not None:
         # Rows are dropped before any arithmetic: a mask times NaN would still be NaN.
-        kept = labels != ignore_index
-        if not kept.all():
-            student_logits, teacher_logits, labels = student_logits[kept], teacher_logits[kept], labels[kept]
-    if student_logits.shape[:-1].numel() == 0:
-        return student_logits.sum()
-
-    loss = student_logits.new_zeros((), dtype=_working_dtype(student_logits))
-    if lam > 0.0:
-        divergence = kl_divergence(student_logits, teacher_logits, tau=tau, direction=direction)
-        loss = loss + lam * tau**2 * divergence.mean()
-    if lam < 1.0 and labels is not None:
-        loss = loss + (1.0 - lam) * next_token_loss(student_logits, labels)
+        student, teacher, targets = student[kept], teacher[kept], labels[kept]
+    empty = student.shape[:-1].numel() == 0
+    loss = student.new_zeros((), dtype=working_dtype(student))
+    if empty:
+        loss = loss + student.sum()  # keeps the graph: the gradient is zero everywhere
+    if lam > 0.0 and not empty:
+        distilled = divergence(student, teacher, tau=tau, direction=direction, beta=beta)
+        loss = loss + lam * tau**2 * distilled.mean()
+    if lam < 1.0 and targets is not None:
+        loss = loss + (1.0 - lam) * next_token_loss(student, targets)
+    if lam_z > 0.0 and not empty:
+        loss = loss + lam_z * z_loss(student).mean()
+    if check and not torch.compiler.is_compiling() and bool(loss.isnan()):
+        for name, logits in (("student_logits", student_logits), ("teacher_logits", teacher_logits)):
+            check_numbers(name, logits, kept)
     return loss
 
 
-def kl_divergence(
+@torch.no_grad()
+def loss_parts(
     student_logits: Tensor,
     teacher_logits: Tensor,
+    labels: Tensor | None = None,
     *,
     tau: float = 1.0,
-    direction: Literal["forward", "reverse"] = "forward",
-) -> Tensor:
-    """Kullback-Leibler divergence of student and teacher at each position, without the factor tau^2.
+    direction: Direction = "forward",
+    beta: float = 0.5,
+    ignore_index: int = -100,
+) -> LossParts:
+    """Report what the terms of :func:`kd_loss` are, each without its weight and without gradient.
 
     Parameters
     ----------
-    student_logits : Tensor
-        Student logits [..., V].
-    teacher_logits : Tensor
-        Teacher logits [..., V]; a constant: no gradient flows to it.
-    tau : float
-        Temperature, above 0.
-    direction : {"forward", "reverse"}
-        KL(teacher || student) or KL(student || teacher).
+    student_logits, teacher_logits, labels, tau, direction, beta, ignore_index
+        As for :func:`kd_loss`.
 
     Returns
     -------
-    Tensor
-        Divergence [...], nats; infinite, as it truly is, where the second distribution excludes a token
-        that the first one allows.
+    LossParts
+        Means over the positions that count; zeros when there is none.
 
     Raises
     ------
     ValueError
-        For a temperature out of range, an unknown direction or unequal shapes.
+        As for :func:`kd_loss`.
     """
-    _check_logits(student_logits, teacher_logits, tau)
-    if direction not in ("forward", "reverse"):
-        raise ValueError(f'direction={direction!r} must be "forward" or "reverse"')
-    dtype = _working_dtype(student_logits, teacher_logits)
-    return _Divergence.apply(student_logits.to(dtype), teacher_logits.to(dtype), tau, direction)
-
-
-class _Divergence(torch.autograd.Function):
-    """KL divergence over the last axis with its analytic gradient, taken in the forward pass.
-
-    With q = softmax(z / tau) the student and p the teacher, the gradients with respect to z are
-    (q - p) / tau for KL(p || q), and q (log q - log p - KL) / tau for KL(q || p). Written so, an excluded
-    token (probability 0, logit of minus infinity) gives a zero instead of infinity times zero, and neither
-    logarithm is kept for the backward pass.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, student: Tensor, teacher: Tensor, tau: float, direction: str) -> Tensor:
-        log_q = torch.log_softmax(student / tau if tau != 1.0 else student, dim=-1)
-        log_p = torch.log_softmax(teacher / tau if tau != 1.0 else teacher, dim=-1)
-        weight = (log_p if direction == "forward" else log_q).exp()
-        difference = log_p.sub_(log_q) if direction == "forward" else log_q - log_p
-        # Where the weight is 0 the term is 0, not 0 times -inf or 0 times NaN; +inf is a true one.
-        difference.nan_to_num_(nan=0.0, neginf=0.0, posinf=torch.inf)
-        divergence = torch.linalg.vecdot(weight, difference)
-        divergence.masked_fill_((student.sum(-1) + teacher.sum(-1)).isnan(), torch.nan)  # NaN in, NaN out
-        if direction == "forward":
-            gradient = log_q.exp_().sub_(weight)
-        else:
-            gradient = difference.sub_(divergence[..., None]).mul_(weight)
-        ctx.save_for_backward(gradient.div_(tau) if tau != 1.0 else gradient)
-        return divergence
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None, None]:
-        (gradient,) = ctx.saved_tensors
-        return gradient * upstream[..., None], None, None, None
+    check_settings(tau, direction, beta)
+    check_shapes(student_logits, teacher_logits)
+    kept = kept_positions(labels, student_logits.shape[:-1], 1.0, ignore_index)
+    student, teacher, targets = student_logits, teacher_logits, labels
+    if kept is not None and labels is not None:
+        student, teacher, targets = student[kept], teacher[kept], labels[kept]
+    n = max(1, student.shape[:-1].numel())
+    split = decompose(student, teacher, tau=tau)
+    return LossParts(
+        divergence=divergence(student, teacher, tau=tau, direction=direction, beta=beta).sum() / n,
+        next_token=None if targets is None else next_token_loss(student, targets),
+        z=z_loss(student).sum() / n,
+        teacher_entropy=split.teacher_entropy.sum() / n,
+        cross_entropy=split.cross_entropy.sum() / n,
+        kl=split.kl.sum() / n,
+    )
 
 
 def next_token_loss(logits: Tensor, labels: Tensor, *, ignore_index: int = -100) -> Tensor:
@@ -173,29 +194,6 @@ def next_token_loss(logits: Tensor, labels: Tensor, *, ignore_index: int = -100)
         Scalar, nats per token; zero when every position is ignored.
     """
     labels = labels.reshape(-1)
-    flat = logits.reshape(-1, logits.shape[-1]).to(_working_dtype(logits))
+    flat = logits.reshape(-1, logits.shape[-1]).to(working_dtype(logits))
     total = F.cross_entropy(flat, labels, ignore_index=ignore_index, reduction="sum")
     return total / (labels != ignore_index).sum().clamp(min=1)
-
-
-def _check_logits(student_logits: Tensor, teacher_logits: Tensor, tau: float) -> None:
-    if not tau > 0.0:
-        raise ValueError(f"tau={tau} must be above 0")
-    if student_logits.shape[-1] != teacher_logits.shape[-1]:
-        raise ValueError(
-            f"student vocabulary {student_logits.shape[-1]}, teacher vocabulary {teacher_logits.shape[-1]}: "
-            "both must be the same; pad the smaller one with logits of minus infinity"
-        )
-    if student_logits.shape != teacher_logits.shape:
-        raise ValueError(
-            f"student logits {list(student_logits.shape)}, teacher logits {list(teacher_logits.shape)}: "
-            "expected the same shape"
-        )
-
-
-def _working_dtype(*logits: Tensor) -> torch.dtype:
-    """Float32 at least: softmax in bfloat16 misses a small divergence by a factor."""
-    dtype = torch.float32
-    for each in logits:
-        dtype = torch.promote_types(dtype, each.dtype)
-    return dtype
