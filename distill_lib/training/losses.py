@@ -23,6 +23,12 @@ from distill_lib.training.divergences import jensen_shannon_divergence as jensen
 from distill_lib.training.divergences import kl_divergence as kl_divergence
 from distill_lib.training.divergences import z_loss as z_loss
 from distill_lib.training.loss_checks import check_numbers, check_shares, kept_positions
+from distill_lib.training.sparse_teachers import (
+    SparseTeacher,
+    check_sparse,
+    coarse_student,
+    sparse_divergence,
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,8 @@ class LossParts:
         Mean z-loss.
     teacher_entropy, cross_entropy, kl : Tensor
         Mean entropy of the teacher, cross-entropy with it and KL(teacher || student) at temperature tau,
-        nats per token; the second is the sum of the other two.
+        nats per token; the second is the sum of the other two. For a sparse teacher all three are those of
+        its small vocabulary: the kept tokens and one for all others.
     """
 
     divergence: Tensor
@@ -52,7 +59,7 @@ class LossParts:
 
 def kd_loss(
     student_logits: Tensor,
-    teacher_logits: Tensor,
+    teacher_logits: Tensor | SparseTeacher,
     labels: Tensor | None = None,
     *,
     tau: float = 1.0,
@@ -72,8 +79,9 @@ def kd_loss(
     ----------
     student_logits : Tensor
         Student logits [..., V].
-    teacher_logits : Tensor
-        Teacher logits [..., V]; entries of minus infinity (padded vocabulary) have probability zero.
+    teacher_logits : Tensor or SparseTeacher
+        Teacher logits [..., V]; entries of minus infinity (padded vocabulary) have probability zero. Or a
+        teacher known by its likeliest tokens, see :mod:`distill_lib.training.sparse_teachers`.
     labels : Tensor or None
         Next tokens [...], integers; positions with `ignore_index` count nowhere. May be left out when
         ``lam=1`` and nothing is to be ignored.
@@ -107,33 +115,38 @@ def kd_loss(
     """
     check_settings(tau, direction, beta)
     check_shares(lam, lam_z)
-    check_shapes(student_logits, teacher_logits)
+    if isinstance(teacher_logits, SparseTeacher):
+        check_sparse(student_logits.shape, teacher_logits, direction)
+    else:
+        check_shapes(student_logits, teacher_logits)
     kept = kept_positions(labels, student_logits.shape[:-1], lam, ignore_index)
-    student, teacher, targets = student_logits, teacher_logits, labels
+    student, targets = student_logits, labels
+    teacher: Tensor | SparseTeacher = teacher_logits
     if kept is not None and labels is not None:
         # Rows are dropped before any arithmetic: a mask times NaN would still be NaN.
-        student, teacher, targets = student[kept], teacher[kept], labels[kept]
+        student, teacher, targets = student[kept], _at(teacher, kept), labels[kept]
     empty = student.shape[:-1].numel() == 0
     loss = student.new_zeros((), dtype=working_dtype(student))
     if empty:
         loss = loss + student.sum()  # keeps the graph: the gradient is zero everywhere
     if lam > 0.0 and not empty:
-        distilled = divergence(student, teacher, tau=tau, direction=direction, beta=beta)
+        distilled = _divergence(student, teacher, tau=tau, direction=direction, beta=beta)
         loss = loss + lam * tau**2 * distilled.mean()
     if lam < 1.0 and targets is not None:
         loss = loss + (1.0 - lam) * next_token_loss(student, targets)
     if lam_z > 0.0 and not empty:
         loss = loss + lam_z * z_loss(student).mean()
     if check and not torch.compiler.is_compiling() and bool(loss.isnan()):
-        for name, logits in (("student_logits", student_logits), ("teacher_logits", teacher_logits)):
-            check_numbers(name, logits, kept)
+        check_numbers("student_logits", student_logits, kept)
+        if isinstance(teacher_logits, Tensor):  # a sparse one was checked when it was made
+            check_numbers("teacher_logits", teacher_logits, kept)
     return loss
 
 
 @torch.no_grad()
 def loss_parts(
     student_logits: Tensor,
-    teacher_logits: Tensor,
+    teacher_logits: Tensor | SparseTeacher,
     labels: Tensor | None = None,
     *,
     tau: float = 1.0,
@@ -159,21 +172,41 @@ def loss_parts(
         As for :func:`kd_loss`.
     """
     check_settings(tau, direction, beta)
-    check_shapes(student_logits, teacher_logits)
+    if isinstance(teacher_logits, SparseTeacher):
+        check_sparse(student_logits.shape, teacher_logits, direction)
+    else:
+        check_shapes(student_logits, teacher_logits)
     kept = kept_positions(labels, student_logits.shape[:-1], 1.0, ignore_index)
-    student, teacher, targets = student_logits, teacher_logits, labels
+    student, targets = student_logits, labels
+    teacher: Tensor | SparseTeacher = teacher_logits
     if kept is not None and labels is not None:
-        student, teacher, targets = student[kept], teacher[kept], labels[kept]
+        student, teacher, targets = student[kept], _at(teacher, kept), labels[kept]
     n = max(1, student.shape[:-1].numel())
-    split = decompose(student, teacher, tau=tau)
+    if isinstance(teacher, SparseTeacher):
+        small = coarse_student(student, teacher, tau)
+        split = decompose(small, teacher.coarse_logits(tau))
+    else:
+        split = decompose(student, teacher, tau=tau)
     return LossParts(
-        divergence=divergence(student, teacher, tau=tau, direction=direction, beta=beta).sum() / n,
+        divergence=_divergence(student, teacher, tau=tau, direction=direction, beta=beta).sum() / n,
         next_token=None if targets is None else next_token_loss(student, targets),
         z=z_loss(student).sum() / n,
         teacher_entropy=split.teacher_entropy.sum() / n,
         cross_entropy=split.cross_entropy.sum() / n,
         kl=split.kl.sum() / n,
     )
+
+
+def _divergence(
+    student: Tensor, teacher: Tensor | SparseTeacher, *, tau: float, direction: Direction, beta: float
+) -> Tensor:
+    if isinstance(teacher, SparseTeacher):
+        return sparse_divergence(student, teacher, tau=tau, direction=direction, beta=beta)
+    return divergence(student, teacher, tau=tau, direction=direction, beta=beta)
+
+
+def _at(teacher: Tensor | SparseTeacher, kept: Tensor) -> Tensor | SparseTeacher:
+    return teacher[kept] if isinstance(teacher, Tensor) else teacher.at(kept)
 
 
 def next_token_loss(logits: Tensor, labels: Tensor, *, ignore_index: int = -100) -> Tensor:

@@ -1,0 +1,465 @@
+"""Teachers of which only the likeliest tokens are known: top-k, top-p, the top token alone; live or cached.
+
+Two statements about the missing mass are offered, and each gives a true divergence:
+
+- *renormalised* (``tail=None``; the paper's Eq. 55): the kept tokens are scaled to sum to one and every other
+  token has probability zero, so the student is taught to give them none;
+- *tail bucket*: one more token, "any other", holds the missing mass; the student's mass outside the kept
+  tokens is compared with it as a whole, so the student is taught the teacher's mass on the kept tokens.
+
+Both are the dense divergence on a small vocabulary of k + 1 tokens, where the student's last logit is the
+log-sum-exp of its logits outside the kept tokens.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from distill_lib.training.divergences import Direction, check_settings, value_and_gradient, working_dtype
+
+Missing = Literal["renormalise", "tail"]
+
+_SLACK = 1e-2  # in total probability: what storage in half precision may add up to
+
+
+@dataclass(frozen=True)
+class SparseTeacher:
+    """The likeliest tokens of a teacher at each position, as computed or as read from a cache.
+
+    Attributes
+    ----------
+    ids : Tensor
+        Kept tokens [..., k], integers, each token once per position.
+    logprobs : Tensor
+        Natural logarithms of their probabilities [..., k] at temperature `tau`. Minus infinity marks an
+        unused slot, whose id is not read; the first slot must be used.
+    vocab_size : int
+        Size V of the vocabulary they come from.
+    tail : Tensor or None
+        Natural logarithm of the probability of all other tokens together [...], minus infinity for none.
+        None leaves it out: the kept tokens are then renormalised.
+    tau : float
+        Temperature of the probabilities.
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit, ids outside the vocabulary or twice at a position, or probabilities that
+        are not numbers or sum to more than one (with the tail: to anything but one).
+    """
+
+    ids: Tensor
+    logprobs: Tensor
+    vocab_size: int
+    tail: Tensor | None = None
+    tau: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_settings(self.tau)
+        ids, logprobs = self.ids, self.logprobs
+        if ids.shape != logprobs.shape or ids.dim() == 0:
+            raise ValueError(
+                f"ids have shape {list(ids.shape)}, logprobs {list(logprobs.shape)}: expected [..., k] twice"
+            )
+        _check_k(ids.shape[-1], self.vocab_size)
+        if ids.is_floating_point() or ids.dtype == torch.bool:
+            raise ValueError(f"ids are {ids.dtype}; give integers")
+        if self.tail is not None and self.tail.shape != ids.shape[:-1]:
+            raise ValueError(f"tail has shape {list(self.tail.shape)}, expected {list(ids.shape[:-1])}")
+        if ids.numel() == 0:
+            return
+        used = logprobs != -math.inf
+        _refuse("logprobs", logprobs, logprobs.isnan() | (logprobs > _SLACK), "logarithms of probabilities")
+        _refuse("logprobs", logprobs[..., 0], ~used[..., 0], "finite in the first slot of each position")
+        outside = used & ((ids < 0) | (ids >= self.vocab_size))
+        _refuse("ids", ids, outside, f"tokens from 0 to {self.vocab_size - 1}")
+        # Unused slots get ids of their own below zero, so that only true repetitions are equal neighbours.
+        slots = -1 - torch.arange(ids.shape[-1], device=ids.device)
+        ordered = torch.where(used, ids.long(), slots).sort(-1).values
+        _refuse("ids (sorted)", ordered[..., 1:], ordered[..., 1:] == ordered[..., :-1], "each token once")
+        total = logprobs.double().exp().sum(-1)
+        bad = total > 1.0 + _SLACK
+        if self.tail is not None:
+            total = total + self.tail.double().exp()
+            bad = ~((total - 1.0).abs() <= _SLACK)  # catches a tail that is no number as well
+        rule = "one at most" if self.tail is None else "one, with the tail"
+        _refuse("sum of probabilities", total, bad, rule)
+
+    @property
+    def shape(self) -> torch.Size:
+        """Shape [...] of the positions."""
+        return self.ids.shape[:-1]
+
+    def at(self, index: Any) -> SparseTeacher:
+        """Select positions.
+
+        Parameters
+        ----------
+        index : slice, Tensor or tuple
+            Index into the positions [...], such as a mask.
+
+        Returns
+        -------
+        SparseTeacher
+            The teacher there.
+        """
+        tail = None if self.tail is None else self.tail[index]
+        return _unchecked(self, ids=self.ids[index], logprobs=self.logprobs[index], tail=tail)
+
+    def to(self, device: torch.device | str) -> SparseTeacher:
+        """Move to a device.
+
+        Parameters
+        ----------
+        device : torch.device or str
+            Where to.
+
+        Returns
+        -------
+        SparseTeacher
+            The same teacher there.
+        """
+        tail = None if self.tail is None else self.tail.to(device)
+        return _unchecked(self, ids=self.ids.to(device), logprobs=self.logprobs.to(device), tail=tail)
+
+    def with_tail(self) -> SparseTeacher:
+        """Put what the kept tokens lack to one into the tail bucket.
+
+        Returns
+        -------
+        SparseTeacher
+            With a tail; for caches of true (not renormalised) probabilities that kept no tail.
+        """
+        total = self.logprobs.double().exp().sum(-1)
+        return replace(self, tail=(1.0 - total).clamp(min=0.0).log().to(self.logprobs.dtype))
+
+    def renormalised(self) -> SparseTeacher:
+        """Leave the tail out.
+
+        Returns
+        -------
+        SparseTeacher
+            Whose kept tokens are scaled to sum to one in every loss (Eq. 55).
+        """
+        return replace(self, tail=None)
+
+    def coarse_logits(self, tau: float) -> Tensor:
+        """Logits of the kept tokens and, last, of all others together, at a temperature.
+
+        Parameters
+        ----------
+        tau : float
+            Temperature, above 0.
+
+        Returns
+        -------
+        Tensor
+            Logits [..., k + 1], float32 at least; the last are minus infinity without a tail.
+
+        Raises
+        ------
+        ValueError
+            For a tail at another temperature: the mass of unknown tokens cannot be tempered.
+        """
+        logits = self.logprobs.to(working_dtype(self.logprobs))
+        if tau != self.tau:
+            if self.tail is not None:
+                raise ValueError(
+                    f"the teacher's tail was taken at tau={self.tau}, the loss is at tau={tau}: the mass of "
+                    "unknown tokens cannot be tempered; take the sparse teacher at the temperature of the loss"
+                )
+            logits = logits * (self.tau / tau)
+        tail = logits.new_full((*self.shape, 1), -math.inf) if self.tail is None else self.tail[..., None]
+        return torch.cat([logits, tail.to(logits.dtype)], -1)
+
+
+def top_k(teacher_logits: Tensor, k: int, *, missing: Missing, tau: float = 1.0) -> SparseTeacher:
+    """Keep the k likeliest tokens of a teacher.
+
+    Parameters
+    ----------
+    teacher_logits : Tensor
+        Teacher logits [..., V].
+    k : int
+        Tokens to keep, from 1 to V.
+    missing : {"renormalise", "tail"}
+        What becomes of the mass of the others: scaled away (Eq. 55), or one bucket.
+    tau : float
+        Temperature of the loss that it is for.
+
+    Returns
+    -------
+    SparseTeacher
+        Its probabilities are true ones, so that :meth:`SparseTeacher.with_tail` works on either.
+
+    Raises
+    ------
+    ValueError
+        For k, a temperature or a word out of range.
+    """
+    _check_k(k, teacher_logits.shape[-1])
+    return _keep(teacher_logits, k, None, missing, tau)
+
+
+def top_p(
+    teacher_logits: Tensor, p: float, *, missing: Missing, tau: float = 1.0, most: int | None = None
+) -> SparseTeacher:
+    """Keep the fewest of a teacher's likeliest tokens that hold a share p of its mass.
+
+    Parameters
+    ----------
+    teacher_logits : Tensor
+        Teacher logits [..., V].
+    p : float
+        Share of the mass to keep, above 0, at most 1.
+    missing : {"renormalise", "tail"}
+        What becomes of the mass of the others: scaled away (Eq. 55), or one bucket.
+    tau : float
+        Temperature of the loss that it is for, at which the mass is counted.
+    most : int or None
+        Tokens to keep at most; None for no limit.
+
+    Returns
+    -------
+    SparseTeacher
+        With as many slots as the widest position needs.
+
+    Raises
+    ------
+    ValueError
+        For a share, a temperature or a word out of range.
+    """
+    if not 0.0 < p <= 1.0:
+        raise ValueError(f"p={p} must lie above 0 and be at most 1: the share of the mass to keep")
+    vocab_size = teacher_logits.shape[-1]
+    if most is not None:
+        _check_k(most, vocab_size)
+    return _keep(teacher_logits, most or vocab_size, p, missing, tau)
+
+
+def top_token(teacher_logits: Tensor) -> SparseTeacher:
+    """Take the teacher's likeliest token for certain: hard labels, as the paper's App. E.8 trains on.
+
+    Its divergence from a student is the student's cross-entropy with that token. The temperature acts on the
+    student alone.
+
+    Parameters
+    ----------
+    teacher_logits : Tensor
+        Teacher logits [..., V].
+
+    Returns
+    -------
+    SparseTeacher
+        One token per position, with probability one.
+    """
+    ids = teacher_logits.argmax(-1, keepdim=True)
+    return SparseTeacher(ids, torch.zeros_like(ids, dtype=torch.float32), teacher_logits.shape[-1])
+
+
+@torch.no_grad()
+def _keep(logits: Tensor, k: int, p: float | None, missing: str, tau: float) -> SparseTeacher:
+    check_settings(tau)
+    if missing not in ("renormalise", "tail"):
+        raise ValueError(f'missing={missing!r} must be "renormalise" or "tail"')
+    logprobs = torch.log_softmax(logits.to(working_dtype(logits)) / tau, dim=-1)
+    kept, ids = logprobs.topk(k, dim=-1)
+    if p is not None and kept.numel():
+        before = kept.exp().cumsum(-1) - kept.exp()  # mass ahead of each token
+        unneeded = before >= p
+        unneeded[..., 0] = False
+        width = int((~unneeded).sum(-1).max())
+        kept, ids = kept.masked_fill(unneeded, -math.inf)[..., :width], ids[..., :width]
+    tail = None
+    if missing == "tail":
+        # From the others themselves: one minus the kept mass would lose all digits of a small tail.
+        others = logprobs.scatter(-1, _true_ids(ids, kept), -math.inf)
+        tail = others.logsumexp(-1)
+    return SparseTeacher(ids, kept, logits.shape[-1], tail, tau)
+
+
+def sparse_divergence(
+    student_logits: Tensor,
+    teacher: SparseTeacher,
+    *,
+    tau: float = 1.0,
+    direction: Direction = "forward",
+    beta: float = 0.5,
+) -> Tensor:
+    """Divergence of a student and a sparse teacher at each position, without the factor tau^2.
+
+    Parameters
+    ----------
+    student_logits : Tensor
+        Student logits [..., V].
+    teacher : SparseTeacher
+        The teacher at the same positions; a constant.
+    tau : float
+        Temperature, above 0; with a tail bucket the one that the teacher was taken at.
+    direction : {"forward", "reverse", "jensen_shannon"}
+        As for :func:`~distill_lib.training.divergences.divergence`.
+    beta : float
+        Weight of the teacher in the Jensen-Shannon mixture.
+
+    Returns
+    -------
+    Tensor
+        Divergence [...], nats: zero for the student whose kept tokens have the teacher's probabilities and
+        whose others together have the tail (none, when renormalised).
+
+    Raises
+    ------
+    ValueError
+        For settings out of range, another vocabulary or shape, another temperature of the tail, or the
+        reverse direction without a tail.
+    """
+    check_settings(tau, direction, beta)
+    check_sparse(student_logits.shape, teacher, direction)
+    student = student_logits.to(working_dtype(student_logits))
+    coarse = teacher.coarse_logits(tau).to(student.dtype)
+    return _SparseDivergence.apply(
+        student, coarse, _true_ids(teacher.ids, teacher.logprobs), tau, direction, beta
+    )
+
+
+class _SparseDivergence(torch.autograd.Function):
+    """The dense divergence on the kept tokens and one for all others; gradient taken in the forward pass."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, student: Tensor, coarse: Tensor, ids: Tensor, tau: float, direction: Direction, beta: float
+    ) -> Tensor:
+        gradient = student / tau
+        value = sparse_value_and_gradient_(gradient, coarse, ids, direction, beta)
+        ctx.save_for_backward(gradient.div_(tau) if tau != 1.0 else gradient)
+        return value
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None, None, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * upstream[..., None], None, None, None, None, None
+
+
+def sparse_value_and_gradient_(
+    student: Tensor, coarse: Tensor, ids: Tensor, direction: Direction, beta: float = 0.5
+) -> Tensor:
+    """Divergence from a sparse teacher; the gradient takes the place of the student's logits.
+
+    Parameters
+    ----------
+    student : Tensor
+        Logits [..., V], already divided by the temperature; overwritten by the gradient with respect to them.
+    coarse : Tensor
+        The teacher's logits on the small vocabulary [..., k + 1], as `SparseTeacher.coarse_logits` gives.
+    ids : Tensor
+        Kept tokens [..., k], those of unused slots equal to the first.
+    direction : {"forward", "reverse", "jensen_shannon"}
+        Which divergence.
+    beta : float
+        Weight of the teacher in the Jensen-Shannon mixture.
+
+    Returns
+    -------
+    Tensor
+        Divergence [...], nats.
+    """
+    known = student.amax(-1).isfinite()
+    head = student.gather(-1, ids).masked_fill_(coarse[..., :-1] == -math.inf, -math.inf)
+    others = student.scatter_(-1, ids, -math.inf)
+    peak = others.amax(-1)
+    none = peak == -math.inf
+    share = torch.softmax(others, dim=-1)  # among the others
+    share.masked_fill_(none[..., None], 0.0)
+    # The largest share gives the log-sum-exp without another pass of exponentials.
+    tail = torch.where(none, peak, peak - share.amax(-1).log())
+    value, gradient = value_and_gradient(torch.cat([head, tail[..., None]], -1), coarse, direction, beta)
+    torch.mul(share, gradient[..., -1:], out=student)
+    student.scatter_add_(-1, ids, gradient[..., :-1])
+    return value.masked_fill_(~known, torch.nan)
+
+
+def coarse_student(student_logits: Tensor, teacher: SparseTeacher, tau: float = 1.0) -> Tensor:
+    """Logits of a student on the small vocabulary of a sparse teacher, at a temperature; for reports.
+
+    Parameters
+    ----------
+    student_logits : Tensor
+        Student logits [..., V].
+    teacher : SparseTeacher
+        The teacher at the same positions.
+    tau : float
+        Temperature, above 0.
+
+    Returns
+    -------
+    Tensor
+        Logits [..., k + 1]; the last are of all tokens that the teacher does not keep.
+    """
+    z = student_logits.to(working_dtype(student_logits)) / tau
+    ids = _true_ids(teacher.ids, teacher.logprobs)
+    head = z.gather(-1, ids).masked_fill(teacher.logprobs == -math.inf, -math.inf)
+    return torch.cat([head, z.scatter(-1, ids, -math.inf).logsumexp(-1, keepdim=True)], -1)
+
+
+def check_sparse(student: torch.Size, teacher: SparseTeacher, direction: str) -> None:
+    """Refuse a sparse teacher that does not belong to the student's logits, or the direction.
+
+    Parameters
+    ----------
+    student : torch.Size
+        Shape [..., V] of the student's logits.
+    teacher : SparseTeacher
+        The teacher.
+    direction : str
+        Which divergence.
+
+    Raises
+    ------
+    ValueError
+        For another vocabulary or shape, or the reverse direction without a tail.
+    """
+    if student[-1] != teacher.vocab_size:
+        raise ValueError(
+            f"student vocabulary {student[-1]}, teacher vocabulary {teacher.vocab_size}: both must be the same"
+        )
+    if student[:-1] != teacher.shape:
+        raise ValueError(
+            f"student logits {list(student)}, teacher positions {list(teacher.shape)}: "
+            f"expected {list(student[:-1])}"
+        )
+    if direction == "reverse" and teacher.tail is None:
+        raise ValueError(
+            'direction="reverse" is infinite for a renormalised teacher, which excludes tokens that the student '
+            'allows: keep the tail (missing="tail" or .with_tail())'
+        )
+
+
+def _true_ids(ids: Tensor, logprobs: Tensor) -> Tensor:
+    """Ids for indexing: an unused slot points where the first one does, and so touches no other token."""
+    ids = ids.long()
+    return torch.where(logprobs == -math.inf, ids[..., :1], ids)
+
+
+def _check_k(k: int, vocab_size: int) -> None:
+    if not 1 <= k <= vocab_size:
+        raise ValueError(f"k={k} must lie from 1 to the vocabulary of {vocab_size} tokens")
+
+
+def _refuse(name: str, values: Tensor, bad: Tensor, rule: str) -> None:
+    if bad.any():
+        place = bad.nonzero()[0].tolist()
+        raise ValueError(f"{name}{place} = {values[tuple(place)].item()}: must be {rule}")
+
+
+def _unchecked(teacher: SparseTeacher, **changes: Any) -> SparseTeacher:
+    """Copy with changes that cannot make it invalid, without the cost of looking again."""
+    copy = object.__new__(SparseTeacher)
+    copy.__dict__.update(vars(teacher) | changes)
+    return copy
