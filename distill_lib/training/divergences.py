@@ -171,6 +171,14 @@ def value_and_gradient(
     tuple of Tensor
         Value [...] in nats, and gradient [..., V].
     """
+    # Autocast would round the sums over the vocabulary to half precision.
+    with torch.autocast(student.device.type, enabled=False):
+        return _value_and_gradient(student, teacher, direction, beta)
+
+
+def _value_and_gradient(
+    student: Tensor, teacher: Tensor, direction: Direction, beta: float
+) -> tuple[Tensor, Tensor]:
     log_q, log_p = torch.log_softmax(student, dim=-1), torch.log_softmax(teacher, dim=-1)
     # The largest logit tells a row without a distribution: NaN, plus infinity, or minus infinity throughout.
     known = (student.amax(-1) + teacher.amax(-1)).isfinite()
@@ -240,7 +248,7 @@ def decompose(student_logits: Tensor, teacher_logits: Tensor, *, tau: float = 1.
     """
     kl = divergence(student_logits, teacher_logits, tau=tau)
     log_p = torch.log_softmax(teacher_logits.to(kl.dtype) / tau, dim=-1)
-    entropy = -torch.linalg.vecdot(log_p.exp(), log_p.clamp(min=torch.finfo(kl.dtype).min))
+    entropy = -(log_p.exp() * log_p.clamp(min=torch.finfo(kl.dtype).min)).sum(-1)
     return Decomposition(teacher_entropy=entropy, cross_entropy=entropy + kl, kl=kl)
 
 

@@ -22,6 +22,7 @@ from distill_lib.training.divergences import (
 from distill_lib.training.divergences import jensen_shannon_divergence as jensen_shannon_divergence
 from distill_lib.training.divergences import kl_divergence as kl_divergence
 from distill_lib.training.divergences import z_loss as z_loss
+from distill_lib.training.fused_head import fused_kd_loss as fused_kd_loss
 from distill_lib.training.loss_checks import check_numbers, check_shares, kept_positions
 from distill_lib.training.sparse_teachers import (
     SparseTeacher,

@@ -323,9 +323,7 @@ def sparse_divergence(
     check_sparse(student_logits.shape, teacher, direction)
     student = student_logits.to(working_dtype(student_logits))
     coarse = teacher.coarse_logits(tau).to(student.dtype)
-    return _SparseDivergence.apply(
-        student, coarse, _true_ids(teacher.ids, teacher.logprobs), tau, direction, beta
-    )
+    return _SparseDivergence.apply(student, coarse, true_ids(teacher), tau, direction, beta)
 
 
 class _SparseDivergence(torch.autograd.Function):
@@ -403,7 +401,7 @@ def coarse_student(student_logits: Tensor, teacher: SparseTeacher, tau: float = 
         Logits [..., k + 1]; the last are of all tokens that the teacher does not keep.
     """
     z = student_logits.to(working_dtype(student_logits)) / tau
-    ids = _true_ids(teacher.ids, teacher.logprobs)
+    ids = true_ids(teacher)
     head = z.gather(-1, ids).masked_fill(teacher.logprobs == -math.inf, -math.inf)
     return torch.cat([head, z.scatter(-1, ids, -math.inf).logsumexp(-1, keepdim=True)], -1)
 
@@ -441,8 +439,23 @@ def check_sparse(student: torch.Size, teacher: SparseTeacher, direction: str) ->
         )
 
 
+def true_ids(teacher: SparseTeacher) -> Tensor:
+    """Ids for indexing: an unused slot points where the first one does, and so touches no other token.
+
+    Parameters
+    ----------
+    teacher : SparseTeacher
+        The teacher.
+
+    Returns
+    -------
+    Tensor
+        Kept tokens [..., k], 64-bit integers.
+    """
+    return _true_ids(teacher.ids, teacher.logprobs)
+
+
 def _true_ids(ids: Tensor, logprobs: Tensor) -> Tensor:
-    """Ids for indexing: an unused slot points where the first one does, and so touches no other token."""
     ids = ids.long()
     return torch.where(logprobs == -math.inf, ids[..., :1], ids)
 

@@ -216,3 +216,13 @@ def test_a_row_that_allows_no_token_is_named():
 def test_bad_settings_are_named(options: dict, words: str):
     with pytest.raises(ValueError, match=words):
         kd_loss(torch.zeros(2, 4), torch.zeros(2, 4), **options)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_autocast_does_not_round_the_value(direction: str):
+    student, teacher = logits(64, 500).float(), logits(64, 500, seed=1).float()
+    expected = kd_loss(student, teacher, direction=direction, tau=2.0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = kd_loss(student, teacher, direction=direction, tau=2.0)
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
