@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -190,20 +191,32 @@ def _value_and_gradient(
         q = log_q.exp()
         ratio = _true_differences_(log_q.sub_(log_p))
         value = torch.linalg.vecdot(q, ratio)
-        gradient = ratio.sub_(value[..., None]).mul_(q)
+        gradient = _centred_(ratio, q, student).mul_(q)
     else:
-        log_m = torch.logaddexp(log_p + math.log(beta), log_q + math.log1p(-beta))
+        # log(q / m) = -log(1 - beta) - softplus(u), log(p / m) = -log(beta) - softplus(-u): no difference of
+        # large logarithms, which at a low temperature would be all rounding.
         p, q = log_p.exp(), log_q.exp()
-        to_p, to_q = _true_differences_(log_p.sub_(log_m)), _true_differences_(log_q.sub_(log_m))
-        kl_q = torch.linalg.vecdot(q, to_q)
-        value = beta * torch.linalg.vecdot(p, to_p) + (1.0 - beta) * kl_q
-        gradient = to_q.sub_(kl_q[..., None]).mul_(q).mul_(1.0 - beta)
+        u = log_p.sub_(log_q).add_(math.log(beta) - math.log1p(-beta))
+        to_p = _true_differences_(F.softplus(-u).neg_().sub_(math.log(beta)))
+        to_q = _true_differences_(F.softplus(u).neg_().sub_(math.log1p(-beta)))
+        value = beta * torch.linalg.vecdot(p, to_p) + (1.0 - beta) * torch.linalg.vecdot(q, to_q)
+        gradient = _centred_(to_q, q, student).mul_(q).mul_(1.0 - beta)
     return value.masked_fill_(~known, torch.nan), gradient
 
 
 def _true_differences_(difference: Tensor) -> Tensor:
     """Make 0 of what stands beside a weight of 0: 0 times -inf or 0 times NaN is 0; +inf is a true one."""
     return difference.nan_to_num_(nan=0.0, neginf=0.0, posinf=torch.inf)
+
+
+def _centred_(ratio: Tensor, q: Tensor, student: Tensor) -> Tensor:
+    """Subtract the mean over q from the log ratio, by way of the ratio at the likeliest token.
+
+    For a student that is nearly certain, mean and ratio at that token are nearly equal, and their difference
+    directly taken would be all rounding; measured from that token, the mean is a sum of small terms.
+    """
+    ratio.sub_(ratio.gather(-1, student.argmax(-1, keepdim=True)))
+    return ratio.sub_(torch.linalg.vecdot(q, ratio)[..., None])
 
 
 @dataclass(frozen=True)
