@@ -223,3 +223,15 @@ def test_bad_input_is_named(options: dict, words: str):
     given = {"student_logits": torch.zeros(2, 4), "teacher_logits": torch.zeros(2, 4)} | options
     with pytest.raises(ValueError, match=words.replace("(", r"\(")):
         kd_loss(**given)
+
+
+def test_two_free_weights_without_tau_squared_translate_as_the_page_on_conventions_says():
+    student, teacher, labels, tau = logits(9, 7), logits(9, 7, seed=1), torch.arange(9) % 7, 3.0
+    hard, soft = 0.4, 1.3
+    divergence = torch.nn.functional.kl_div(
+        torch.log_softmax(student / tau, -1), torch.softmax(teacher / tau, -1), reduction="batchmean"
+    )
+    theirs = hard * torch.nn.functional.cross_entropy(student, labels) + soft * divergence
+    weight = hard + soft / tau**2
+    ours = weight * kd_loss(student, teacher, labels, tau=tau, lam=soft / (tau**2 * weight))
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-12)
