@@ -91,6 +91,8 @@ SCHEMA = pa.DataFrameSchema(
     ordered=True,
 )
 COLUMNS = tuple(SCHEMA.columns)
+#: Teacher without a row of its own: the truth of a language of known entropy, whose loss is the entropy rate.
+ORACLE = "oracle"
 _OF_A_PAIR = ("teacher_run", "N_T", "D_T", "L_T", "lam", "tau", "direction")
 
 
@@ -275,8 +277,15 @@ def _contradictions(frame: pd.DataFrame) -> Iterator[tuple[int, str]]:
         given = [name for name in _OF_A_PAIR if not pd.isna(row[name])]
         if row["objective"] == "supervised" and given:
             yield i, f"a supervised run with {', '.join(given)}"
-        if row["objective"] == "distilled" and len(given) < len(_OF_A_PAIR):
-            yield i, f"a distilled run without {', '.join(sorted(set(_OF_A_PAIR) - set(given)))}"
+        # An oracle has no parameters and has read nothing.
+        oracle = str(row["teacher_run"]) == ORACLE
+        needed = set(_OF_A_PAIR) - ({"N_T", "D_T"} if oracle else set())
+        if row["objective"] == "distilled" and needed - set(given):
+            yield i, f"a distilled run without {', '.join(sorted(needed - set(given)))}"
+        if row["objective"] == "distilled" and set(given) - needed:
+            yield i, f"an oracle with {', '.join(sorted(set(given) - needed))}: leave them empty"
+        if oracle and not row["corpus"].startswith("language-"):
+            yield i, f"an oracle for {row['corpus']}: only a language of known entropy has one"
         if row["status"] == "ok" and (pd.isna(row["L"]) or not math.isfinite(row["L"])):
             yield i, f'L is {row["L"]}; a run without a finite loss has status "diverged"'
         if row["status"] == "diverged" and not pd.isna(row["L"]):
@@ -286,7 +295,7 @@ def _contradictions(frame: pd.DataFrame) -> Iterator[tuple[int, str]]:
                 blind = f"{math.log(row['vocab_size']):.3f} = ln(vocab_size), the loss of a blind guess"
                 yield i, f"{name} = {row[name]:g} is far above {blind}: is it in bits? multiply bits by ln 2"
         teacher = row["teacher_run"]
-        if not pd.isna(teacher):
+        if not pd.isna(teacher) and not oracle:
             if teacher not in losses:
                 yield i, f"its teacher {teacher} is not in the table"
             elif row["L_T"] != losses[teacher]:

@@ -44,6 +44,60 @@ class CorpusSpec(_Spec):
     packages: Annotated[tuple[str, ...], Field(min_length=1)] = CORE_PACKAGES
 
 
+class LanguageSpec(_Spec):
+    """Which language of known entropy a run reads, as ``training.language`` makes it: text without an end.
+
+    Attributes
+    ----------
+    name : {"language"}
+        Family of the corpus.
+    vocab_size : int
+        Tokens; a power of two.
+    order : int
+        Tokens that the next one depends on; the table of ``vocab_size**(order + 1)`` numbers has 2^24 at most.
+    seed : int
+        Seeds the language: another seed is another language, not another text.
+    features : int
+        Random features of the context.
+    embedding : int
+        Coordinates of a token that the features see.
+    amplitude : float
+        Size of what the features add to a logit.
+    gain : float
+        Spread of what the last token adds to a feature, before the tanh: small is nearly linear, large is
+        nearly on or off.
+    lag_power : float
+        The token l places ago weighs ``l**-lag_power``.
+    feature_power : float
+        Feature j weighs ``j**-feature_power``.
+    zipf : float
+        Exponent of the unigram term.
+    """
+
+    name: Literal["language"] = "language"
+    vocab_size: Annotated[int, Field(ge=2, le=256)] = 64
+    order: Annotated[int, Field(ge=1, le=8)] = 3
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    features: Annotated[int, Field(ge=1, le=65_536)] = 512
+    embedding: Annotated[int, Field(ge=1, le=4096)] = 16
+    amplitude: Annotated[float, Field(ge=0, le=10)] = 2.4
+    gain: Annotated[float, Field(ge=0, le=10)] = 1.5
+    lag_power: Annotated[float, Field(ge=0, le=10)] = 0.7
+    feature_power: Annotated[float, Field(ge=0, le=10)] = 0.3
+    zipf: Annotated[float, Field(ge=0, le=5)] = 1.0
+
+    @model_validator(mode="after")
+    def _a_table_that_fits(self) -> Self:
+        if self.vocab_size & (self.vocab_size - 1):
+            raise ValueError(f"vocab_size={self.vocab_size} is not a power of two: take 2, 4, ..., 256")
+        if self.vocab_size ** (self.order + 1) > 2**24:
+            raise ValueError(
+                f"vocab_size={self.vocab_size} and order={self.order} make a table of "
+                f"{self.vocab_size ** (self.order + 1):,} numbers, 16,777,216 at most: lower one of them"
+            )
+        return self
+
+
 class ModelSpec(_Spec):
     """The dial of the mini transformer: width at fixed depth, as ``mini`` grids use it.
 
@@ -107,6 +161,28 @@ class ModelSpec(_Spec):
         return self.architecture.N
 
 
+class OracleSpec(_Spec):
+    """The perfect teacher of a language of known entropy: its logits are the true log-probabilities.
+
+    Attributes
+    ----------
+    name : {"oracle"}
+        What the runs table calls it. It has no parameters and has read nothing; its loss is the entropy rate.
+    """
+
+    name: Literal["oracle"] = "oracle"
+
+    @property
+    def run(self) -> str:
+        """Name that the runs table gives in ``teacher_run``."""
+        return self.name
+
+    @property
+    def spec_hash(self) -> str:
+        """What stands for the teacher in the hash of its students; no other teacher has such a one."""
+        return self.name
+
+
 class RunSpec(_Spec):
     """One run: what is trained, on which text, for how long, against which teacher, from which seed.
 
@@ -114,8 +190,8 @@ class RunSpec(_Spec):
     ----------
     protocol : str
         Label of the grid that asked for the run; not part of the hash, so that grids can share runs.
-    corpus : CorpusSpec
-        The text.
+    corpus : CorpusSpec or LanguageSpec
+        The text, or the language of known entropy.
     model : ModelSpec
         The model (of the student, for a distilled run).
     D : int
@@ -136,8 +212,8 @@ class RunSpec(_Spec):
         Seeds initial weights and the order of the windows.
     eval_tokens : int
         Held-out tokens that the loss is measured on.
-    teacher : RunSpec or None
-        The run that makes the teacher; None for a supervised run.
+    teacher : RunSpec, OracleSpec or None
+        The run that makes the teacher, or the truth itself as one; None for a supervised run.
     lam : float or None
         Share of the distillation loss in [0, 1] (the paper's lambda), distilled runs only.
     tau : float or None
@@ -151,7 +227,7 @@ class RunSpec(_Spec):
     """
 
     protocol: str = "custom"
-    corpus: CorpusSpec = CorpusSpec()
+    corpus: Annotated[CorpusSpec | LanguageSpec, Field(discriminator="name")] = CorpusSpec()
     model: ModelSpec
     D: Annotated[int, Field(gt=0)]
     batch_tokens: Annotated[int, Field(gt=0)] = 1024
@@ -162,7 +238,7 @@ class RunSpec(_Spec):
     split: Literal["teacher", "student"] = "student"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     eval_tokens: Annotated[int, Field(gt=0)] = 65_536
-    teacher: "RunSpec | None" = None
+    teacher: "RunSpec | OracleSpec | None" = None
     lam: Annotated[float, Field(ge=0, le=1)] | None = None
     tau: Annotated[float, Field(gt=0)] | None = None
     direction: Direction | None = None
@@ -183,9 +259,11 @@ class RunSpec(_Spec):
         given = [name for name, value in options.items() if value is not None]
         if self.teacher is None and given:
             raise ValueError(f"{', '.join(given)} given without a teacher")
-        if self.teacher is not None:
-            if len(given) < len(options):
-                raise ValueError("a distilled run needs lam, tau and direction")
+        if self.teacher is not None and len(given) < len(options):
+            raise ValueError("a distilled run needs lam, tau and direction")
+        if isinstance(self.teacher, OracleSpec) and not isinstance(self.corpus, LanguageSpec):
+            raise ValueError("an oracle knows a language of known entropy alone: give corpus=LanguageSpec()")
+        if isinstance(self.teacher, RunSpec):
             if self.teacher.corpus != self.corpus or self.teacher.model.seq_len != self.model.seq_len:
                 raise ValueError("teacher and student differ in corpus or context")
             if self.teacher.split == self.split:
@@ -218,19 +296,23 @@ class RunSpec(_Spec):
 
     @property
     def flops(self) -> float:
-        """Price of the training, FLOPs: 3 F(N) D, and F(N_T) D for the teacher's logits (Eq 27)."""
-        teacher = self.teacher.model.architecture.flops_forward if self.teacher is not None else 0.0
+        """Price of the training, FLOPs: 3 F(N) D, and F(N_T) D for the teacher's logits (Eq 27); an oracle's are free."""
+        teacher = self.teacher.model.architecture.flops_forward if isinstance(self.teacher, RunSpec) else 0.0
         return (3 * self.model.architecture.flops_forward + teacher) * self.D
 
     def distilled_from(
-        self, teacher: "RunSpec", lam: float = 1.0, tau: float = 1.0, direction: Direction = "forward"
+        self,
+        teacher: "RunSpec | OracleSpec",
+        lam: float = 1.0,
+        tau: float = 1.0,
+        direction: Direction = "forward",
     ) -> "RunSpec":
         """Return the same run, distilled from a teacher: the other half of a pair.
 
         Parameters
         ----------
-        teacher : RunSpec
-            The run that makes the teacher.
+        teacher : RunSpec or OracleSpec
+            The run that makes the teacher, or the truth itself as one.
         lam : float
             Share of the distillation loss, in [0, 1].
         tau : float
@@ -290,3 +372,41 @@ def smoke(seeds: int = 3) -> list[RunSpec]:
     distilled = [spec.distilled_from(teacher) for spec in supervised]
     grid = [run(d_model, D) for d_model in (8, 16, 32) for D in (2**15, 2**16, 2**17)]
     return list(dict.fromkeys([teacher, *supervised, *distilled, *grid]))
+
+
+def smoke_language(seeds: int = 1) -> list[RunSpec]:
+    """Build a small grid on the language of known entropy: learning is gradual there, and E is no fit.
+
+    Parameters
+    ----------
+    seeds : int
+        Supervised runs of each size and length; also pairs of one supervised student and one distilled from
+        the oracle, at the smallest length.
+
+    Returns
+    -------
+    list of RunSpec
+        Without repetition.
+
+    Raises
+    ------
+    ValueError
+        If `seeds` is less than 1.
+    """
+    if seeds < 1:
+        raise ValueError(f"seeds={seeds}: at least one run of each is needed")
+    corpus = LanguageSpec()
+    grid = [
+        RunSpec(
+            protocol="smoke-language",
+            corpus=corpus,
+            model=ModelSpec(d_model=d_model, vocab_size=corpus.vocab_size),
+            D=D,
+            seed=seed,
+        )
+        for seed in range(seeds)
+        for d_model in (8, 16, 32)
+        for D in (2**16, 2**17, 2**18, 2**19, 2**20)
+    ]
+    pairs = [spec.distilled_from(OracleSpec()) for spec in grid if spec.D == 2**17]
+    return [*grid, *pairs]

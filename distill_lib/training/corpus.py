@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distill_lib.scaling.protocols import CorpusSpec
+from distill_lib.scaling.protocols import CorpusSpec, LanguageSpec
 from distill_lib.training.cache import (
     cache_folder,
     code_hash,
@@ -22,17 +22,14 @@ from distill_lib.training.cache import (
     lock_for,
     new_folder,
 )
+from distill_lib.training.language_corpus import LanguageCorpus, build_language, language_key
 from distill_lib.training.progress import Reporter
-from distill_lib.training.sources import PARTS, SourceFile, find_sources, select_sources
+from distill_lib.training.sources import PARTS, CorpusError, SourceFile, find_sources, select_sources
 
 #: Token that stands before each file.
 FILE_TOKEN = "<|file|>"
 _TOKENISER_SAMPLE = 1_000_000  # bytes; more text changes the 512 tokens little
 _BATCH = 64  # files tokenised between two moves of the progress bar
-
-
-class CorpusError(ValueError):
-    """The corpus cannot be built, or is too small for what is asked of it."""
 
 
 class Corpus:
@@ -176,14 +173,14 @@ class Corpus:
 
 
 def open_corpus(
-    spec: CorpusSpec, cache: Path | str | None = None, reporter: Reporter | None = None
-) -> Corpus:
+    spec: CorpusSpec | LanguageSpec, cache: Path | str | None = None, reporter: Reporter | None = None
+) -> Corpus | LanguageCorpus:
     """Open a corpus, building it first if it is not in the cache, or not as its manifest says.
 
     Parameters
     ----------
-    spec : CorpusSpec
-        Which text.
+    spec : CorpusSpec or LanguageSpec
+        Which text, or which language of known entropy.
     cache : Path, str or None
         Cache folder; by default as `cache_folder` finds it.
     reporter : Reporter or None
@@ -191,7 +188,7 @@ def open_corpus(
 
     Returns
     -------
-    Corpus
+    Corpus or LanguageCorpus
         The verified corpus.
 
     Raises
@@ -200,18 +197,42 @@ def open_corpus(
         If a package is missing or the environment holds too little text.
     """
     reporter = reporter or Reporter(quiet=True)
-    versions = installed_versions([*spec.packages, "tokenizers"])
-    builder = code_hash(["sources.py", "corpus.py"])
-    key = key_of({"spec": spec.model_dump(mode="json"), "versions": versions, "builder": builder})
-    folder = cache_folder(cache) / "corpora" / f"{spec.name}-{key}"
+    if isinstance(spec, LanguageSpec):
+        name = language_key(spec)
+    else:
+        versions = installed_versions([*spec.packages, "tokenizers"])
+        builder = code_hash(["sources.py", "corpus.py"])
+        key = key_of({"spec": spec.model_dump(mode="json"), "versions": versions, "builder": builder})
+        name = f"{spec.name}-{key}"
+    folder = cache_folder(cache) / "corpora" / name
     with lock_for(folder):
         fault = _fault(folder)
         if fault:
             if folder.exists():
                 reporter.say(f"corpus in the cache is damaged ({fault}): building it again")
             with new_folder(folder) as draft:
-                _build(spec, versions, draft, reporter)
-    return Corpus(folder)
+                if isinstance(spec, LanguageSpec):
+                    build_language(spec, draft, reporter)
+                else:
+                    _build(spec, versions, draft, reporter)
+    return load_corpus(folder)
+
+
+def load_corpus(folder: Path) -> Corpus | LanguageCorpus:
+    """Load a corpus that is known to be whole, such as one that `open_corpus` has just verified.
+
+    Parameters
+    ----------
+    folder : Path
+        Its folder.
+
+    Returns
+    -------
+    Corpus or LanguageCorpus
+        The corpus that its manifest names.
+    """
+    name = json.loads((folder / "manifest.json").read_text())["spec"]["name"]
+    return LanguageCorpus(folder) if name == "language" else Corpus(folder)
 
 
 def _fault(folder: Path) -> str | None:

@@ -31,6 +31,10 @@ _SKETCH, _SHARED = 48, 0.5
 _EXCERPT, _EVERY = 1_000, 8  # bytes; one excerpt in eight
 
 
+class CorpusError(ValueError):
+    """The corpus cannot be built, or is too small for what is asked of it."""
+
+
 @dataclass(frozen=True)
 class SourceFile:
     """One file of the corpus.

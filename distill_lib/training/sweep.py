@@ -17,15 +17,16 @@ from filelock import FileLock, Timeout
 
 from distill_lib import runs
 from distill_lib.scaling import protocols
-from distill_lib.scaling.protocols import RunSpec
+from distill_lib.scaling.protocols import LanguageSpec, OracleSpec, RunSpec
 from distill_lib.training import provenance
 from distill_lib.training.cache import cache_folder
 from distill_lib.training.corpus import Corpus, CorpusError, open_corpus
+from distill_lib.training.language_corpus import LanguageCorpus
 from distill_lib.training.processes import Messages, Order, WorkerProcess
 from distill_lib.training.progress import Reporter
 
 #: What `run_preset` can run.
-PRESETS = {"smoke": protocols.smoke}
+PRESETS = {"smoke": protocols.smoke, "smoke-language": protocols.smoke_language}
 
 
 class SweepError(ValueError):
@@ -124,7 +125,10 @@ def run_sweep(
         Says in one line what is wrong and what to do. Rows that were written stay.
     """
     table = Path(table)
-    if importlib.util.find_spec("tokenizers") is None:  # torch is looked for by the package itself
+    reads_text = not specs or not isinstance(specs[0].corpus, LanguageSpec)
+    if (
+        reads_text and importlib.util.find_spec("tokenizers") is None
+    ):  # torch: the package itself looks for it
         raise SweepError("training needs tokenizers: pip install 'distill-lib[train]'")
     if workers < 1:
         raise SweepError(f"workers={workers}: at least one worker is needed")
@@ -169,10 +173,14 @@ def _only_sweep(table: Path) -> Iterator[None]:
 class _Sweep:
     """The state of one sweep: what is done, what is ready, what waits for its teacher."""
 
-    def __init__(self, table: Path, corpus: Corpus, specs: Sequence[RunSpec], command: str) -> None:
+    def __init__(
+        self, table: Path, corpus: Corpus | LanguageCorpus, specs: Sequence[RunSpec], command: str
+    ) -> None:
         self.table, self.corpus = table, corpus
         self.commit = provenance.commit()
-        teachers = {spec.teacher.spec_hash: spec.teacher for spec in specs if spec.teacher is not None}
+        teachers = {
+            spec.teacher.spec_hash: spec.teacher for spec in specs if isinstance(spec.teacher, RunSpec)
+        }
         wanted = {spec.spec_hash: spec for spec in [*teachers.values(), *specs]}
         there = runs.read(table) if table.exists() else runs.empty()
         other = set(there["corpus"]) - {corpus.id}
@@ -195,7 +203,7 @@ class _Sweep:
         # Teachers first, since others wait for them; then the longest, so that no worker ends alone.
         self.waiting = sorted(orders, key=lambda order: (not order.keep, -order.cost))
         self.total = sum(order.cost for order in orders)
-        self.ready_teachers: set[str] = set()
+        self.ready_teachers = {OracleSpec().spec_hash}
         self._begin_manifest(command, wanted)
 
     def _begin_manifest(self, command: str, wanted: dict[str, RunSpec]) -> None:
@@ -211,8 +219,9 @@ class _Sweep:
                 "commit": self.commit,
                 "environment": provenance.environment(),
                 "corpus": {
-                    key: self.corpus.manifest[key]
-                    for key in ("id", "spec", "versions", "tokens", "megabytes", "n_files")
+                    key: value
+                    for key, value in self.corpus.manifest.items()
+                    if key not in ("vocab_size", "sha256", "files")
                 },
                 "runs": [],
             }
@@ -286,7 +295,12 @@ class _Sweep:
         return True
 
     def _record(self, spec: RunSpec, measures: dict[str, Any]) -> None:
-        row = row_of(spec, measures, self.rows) | {"corpus": self.corpus.id, "commit": self.commit}
+        teachers = self.rows
+        if isinstance(self.corpus, LanguageCorpus):
+            oracle = OracleSpec()
+            truth = {"run": oracle.run, "N": None, "D": None, "L": self.corpus.entropy_rate}
+            teachers = self.rows | {oracle.spec_hash: truth}
+        row = row_of(spec, measures, teachers) | {"corpus": self.corpus.id, "commit": self.commit}
         runs.append(self.table, row)
         self.rows[spec.spec_hash] = row
         self._claim()
@@ -303,7 +317,7 @@ def row_of(spec: RunSpec, measures: dict[str, Any], rows: dict[str, dict[str, An
     measures : dict
         What its worker measured.
     rows : dict
-        Rows so far by specification hash, among them the teacher's.
+        Rows so far by specification hash, among them the teacher's, or what stands for an oracle's.
 
     Returns
     -------

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from distill_lib.scaling.protocols import RunSpec
 from distill_lib.training.corpus import Corpus
 from distill_lib.training.evaluation import Evaluation, evaluate
+from distill_lib.training.language_corpus import LanguageCorpus
 from distill_lib.training.losses import kd_loss, next_token_loss
 from distill_lib.training.model import Decoder
 
@@ -50,9 +51,9 @@ class Training:
 
 def train(
     spec: RunSpec,
-    corpus: Corpus,
+    corpus: Corpus | LanguageCorpus,
     *,
-    teacher: Decoder | None = None,
+    teacher: nn.Module | None = None,
     device: str = "cpu",
     report: Callable[[int], None] | None = None,
 ) -> Training:
@@ -62,10 +63,10 @@ def train(
     ----------
     spec : RunSpec
         What to train.
-    corpus : Corpus
+    corpus : Corpus or LanguageCorpus
         The text that the specification names.
-    teacher : Decoder or None
-        The trained teacher, for a distilled run.
+    teacher : Module or None
+        The trained teacher or the oracle, for a distilled run: tokens [B, T] in, logits [B, T, V] out.
     device : str
         "cpu", "cuda", or "auto" for a GPU where there is one.
     report : callable or None
@@ -126,7 +127,7 @@ def train(
     )
 
 
-def _loss(spec: RunSpec, model: Decoder, teacher: Decoder | None, window: Tensor) -> Tensor:
+def _loss(spec: RunSpec, model: Decoder, teacher: nn.Module | None, window: Tensor) -> Tensor:
     tokens, labels = window[:, :-1], window[:, 1:]
     logits = model(tokens)
     if teacher is None:

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from distill_lib.scaling.protocols import RunSpec
+from distill_lib.scaling.protocols import OracleSpec, RunSpec
 from distill_lib.training.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
-from distill_lib.training.corpus import Corpus
-from distill_lib.training.model import Decoder
+from distill_lib.training.corpus import Corpus, load_corpus
+from distill_lib.training.language_corpus import LanguageCorpus
+from distill_lib.training.oracle import Oracle
 from distill_lib.training.trainer import resolve_device, train
 
 
@@ -24,7 +26,7 @@ class Worker:
 
     Parameters
     ----------
-    corpus : Corpus
+    corpus : Corpus or LanguageCorpus
         The text that all runs of the sweep read.
     cache : Path
         Cache folder, for the teachers.
@@ -32,10 +34,10 @@ class Worker:
         "cpu", "cuda" or "auto".
     """
 
-    def __init__(self, corpus: Corpus, cache: Path, device: str) -> None:
+    def __init__(self, corpus: Corpus | LanguageCorpus, cache: Path, device: str) -> None:
         self._corpus, self._cache = corpus, cache
         self._device = resolve_device(device).type
-        self._teacher: tuple[str, Decoder] | None = None
+        self._teacher: tuple[str, nn.Module] | None = None
 
     def run(self, spec: RunSpec, keep: bool, measured: bool) -> None:
         """Train one run and report it.
@@ -74,8 +76,12 @@ class Worker:
         }
         emit(event="done", measures=measures)
 
-    def _load_teacher(self, spec: RunSpec) -> Decoder:
+    def _load_teacher(self, spec: RunSpec | OracleSpec) -> nn.Module:
         if self._teacher is None or self._teacher[0] != spec.spec_hash:
+            if isinstance(spec, OracleSpec):
+                assert isinstance(self._corpus, LanguageCorpus)  # the specification holds it
+                self._teacher = (spec.spec_hash, Oracle(self._corpus.language))
+                return self._teacher[1]
             teacher = load_checkpoint(checkpoint_path(self._cache, spec, self._corpus.id, self._device))
             if teacher is None:
                 raise FileNotFoundError(f"the weights of teacher {spec.run} are gone from the cache")
@@ -100,7 +106,7 @@ def main() -> None:
     sys.stdout = sys.stderr  # the real one carries messages only
     torch.set_num_threads(1)
     folder, cache, device = sys.argv[1:]
-    worker = Worker(Corpus(Path(folder)), Path(cache), device)
+    worker = Worker(load_corpus(Path(folder)), Path(cache), device)
     for line in sys.stdin:
         order = json.loads(line)
         try:
