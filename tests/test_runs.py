@@ -109,6 +109,29 @@ def test_a_student_must_fit_its_teacher(tmp_path: Path, changes: dict, words: st
         runs.append(table, student(**changes))
 
 
+ORACLE = {"teacher_run": "oracle", "N_T": None, "D_T": None, "L_T": 2.0, "corpus": "language-64-0123456789ab"}
+
+
+def test_an_oracle_has_no_row_no_parameters_and_no_tokens(tmp_path: Path):
+    runs.append(tmp_path / "t.csv", student(**ORACLE))
+    back = runs.read(tmp_path / "t.csv")
+    assert back.loc[0, "L_T"] == 2.0
+    assert back.loc[0, ["N_T", "D_T"]].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"N_T": 6224}, "an oracle with N_T: leave them empty"),
+        ({"L_T": None}, "a distilled run without L_T"),
+        ({"corpus": "python-512-0123456789ab"}, "only a language of known entropy has one"),
+    ],
+)
+def test_what_an_oracle_cannot_be(tmp_path: Path, changes: dict, words: str):
+    with pytest.raises(runs.RunsTableError, match=words):
+        runs.append(tmp_path / "t.csv", student(**(ORACLE | changes)))
+
+
 def test_a_missing_column_is_named(tmp_path: Path):
     runs.append(tmp_path / "t.csv", row())
     with pytest.raises(runs.RunsTableError, match="no column 'L'"):
