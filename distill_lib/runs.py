@@ -447,7 +447,15 @@ def verify_manifest(path: Path | str) -> dict[str, Any]:
 
 
 def replace_file(path: Path, content: str) -> None:
-    """Put a file in place of another, durably: after a crash there is the old one or the new one."""
+    """Put a file in place of another, durably: after a crash there is the old one or the new one.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder must exist.
+    content : str
+        What it is to hold.
+    """
     with _draft_beside(path) as draft:
         with draft.open("w", newline="") as file:
             file.write(content)
