@@ -181,13 +181,14 @@ def _value_and_gradient(
     student: Tensor, teacher: Tensor, direction: Direction, beta: float
 ) -> tuple[Tensor, Tensor]:
     log_q, log_p = torch.log_softmax(student, dim=-1), torch.log_softmax(teacher, dim=-1)
-    # The largest logit tells a row without a distribution: NaN, plus infinity, or minus infinity throughout.
-    known = (student.amax(-1) + teacher.amax(-1)).isfinite()
     if direction == "forward":
         p = log_p.exp()
         value = torch.linalg.vecdot(p, _true_differences_(log_p.sub_(log_q)))
         gradient = log_q.exp_().sub_(p)
-    elif direction == "reverse":
+        return value.masked_fill_(gradient.sum(-1).isnan(), torch.nan), gradient  # no distribution, no value
+    # The largest logit tells a row without a distribution: NaN, plus infinity, or minus infinity throughout.
+    known = (student.amax(-1) + teacher.amax(-1)).isfinite()
+    if direction == "reverse":
         q = log_q.exp()
         ratio = _true_differences_(log_q.sub_(log_p))
         value = torch.linalg.vecdot(q, ratio)
