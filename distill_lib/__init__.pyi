@@ -37,7 +37,12 @@ from .scaling.storage import logit_storage as logit_storage
 from .scaling.yielding import YieldingLaw as YieldingLaw
 from .scaling.yielding import fit_yielding_law as fit_yielding_law
 from .training.corpus import open_corpus as open_corpus
+from .training.fused_head import fused_kd_loss as fused_kd_loss
 from .training.losses import kd_loss as kd_loss
+from .training.losses import loss_parts as loss_parts
+from .training.sparse_teachers import SparseTeacher as SparseTeacher
+from .training.sparse_teachers import top_k as top_k
+from .training.sparse_teachers import top_p as top_p
 from .training.sweep import run_preset as run_preset
 
 __version__: str
