@@ -14,46 +14,8 @@ import pandas as pd
 
 from distill_lib import paper
 from distill_lib.scaling import _checks
-from distill_lib.scaling.architecture import forward_flops
 from distill_lib.scaling.audit import COEFFICIENTS
-from distill_lib.scaling.laws import DistillationLaw, SupervisedLaw
-
-FIXED_M_TEACHERS = (5.46e8, 9.75e8, 1.82e9, 2.72e9, 4.82e9, 7.75e9)
-BUDGETS = (3e19, 1e20, 3e20, 1e21)
-FIXED_M_STUDENTS = (1.98e8, 5.46e8, 9.75e8, 1.82e9)
-
-
-def protocol_students(base: SupervisedLaw, *, per_profile: int = 10) -> pd.DataFrame:
-    """List students like those of the paper's three protocols (Sec 4.2): what it varied, not its runs.
-
-    Parameters
-    ----------
-    base : SupervisedLaw
-        Gives the loss of a teacher from its size and tokens.
-    per_profile : int
-        Sizes on each IsoFLOP profile; the paper does not state them.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``protocol``, ``N_S``, ``D_S`` and ``L_T``.
-    """
-    rows: list[tuple[str, float, float, float]] = []
-    sizes = np.geomspace(1e8, 7e9, per_profile)
-    for C in BUDGETS:
-        tokens = np.asarray(C / (3.0 * forward_flops(sizes)))
-        for N_T in FIXED_M_TEACHERS:
-            L_T = float(base.loss(N_T, 20.0 * N_T))
-            rows += [("student_isoflop", N, D, L_T) for N, D in zip(sizes, tokens, strict=True)]
-        for N_S in FIXED_M_STUDENTS:
-            losses = np.asarray(base.loss(sizes, tokens))
-            rows += [("teacher_isoflop", N_S, 20.0 * N_S, L_T) for L_T in losses]
-    teachers = np.geomspace(1.98e8, 1.26e10, 10)
-    for N_S in (1.43e8, 1.98e8, 5.46e8):
-        for M in (20.0, 40.0, 80.0, 160.0, 320.0):
-            losses = np.asarray(base.loss(teachers, 20.0 * teachers))
-            rows += [("fixed_ratio", N_S, M * N_S, L_T) for L_T in losses]
-    return pd.DataFrame(rows, columns=["protocol", "N_S", "D_S", "L_T"])
+from distill_lib.scaling.laws import DistillationLaw
 
 
 def sensitivities(

@@ -7,7 +7,8 @@ import pytest
 import distill_lib as dl
 from distill_lib import figures
 from distill_lib.scaling.audit import audit_points
-from distill_lib.scaling.identifiability import coefficient_uncertainty, protocol_students
+from distill_lib.scaling.identifiability import coefficient_uncertainty
+from distill_lib.scaling.paper_protocols import distillation_runs
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def test_readings_are_drawn_against_what_was_computed_from_the_points(laws):
 
 def test_what_a_fit_can_see_is_drawn_in_percent(laws):
     law = laws["reconciled"]
-    table = coefficient_uncertainty(protocol_students(law.supervised), law)
+    table = coefficient_uncertainty(distillation_runs(law.supervised), law)
     _, ax = figures.what_a_fit_can_see(table)
     drawn = {line.get_label(): line.get_xdata() for line in ax.lines}
     np.testing.assert_allclose(drawn["all nine fitted"], table["together"])

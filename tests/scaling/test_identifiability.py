@@ -4,20 +4,12 @@ import numpy as np
 import pytest
 
 from distill_lib.scaling.audit import refit
-from distill_lib.scaling.identifiability import coefficient_uncertainty, protocol_students, sensitivities
+from distill_lib.scaling.identifiability import coefficient_uncertainty, sensitivities
 from distill_lib.scaling.laws import published_law
+from distill_lib.scaling.paper_protocols import distillation_runs
 
 LAW = published_law("reconciled")
-STUDENTS = protocol_students(LAW.supervised)
-
-
-def test_the_students_are_those_of_the_three_protocols():
-    assert list(STUDENTS["protocol"].value_counts().sort_index().index) == [
-        "fixed_ratio", "student_isoflop", "teacher_isoflop",
-    ]  # fmt: skip
-    teacher = STUDENTS.query("protocol == 'teacher_isoflop'")
-    assert np.allclose(teacher["D_S"] / teacher["N_S"], 20.0)
-    assert STUDENTS.query("protocol == 'student_isoflop'")["L_T"].nunique() == 6
+STUDENTS = distillation_runs(LAW.supervised)
 
 
 def test_sensitivities_by_hand():
