@@ -129,7 +129,13 @@ def curvature(form: Law, theta: np.ndarray, residuals: np.ndarray, weights: np.n
 
 
 def status(
-    found: Curvature, *, promise: float, agreeing: int, starts: int, failures: Sequence[str] = ()
+    found: Curvature,
+    *,
+    promise: float,
+    agreeing: int,
+    starts: int,
+    failures: Sequence[str] = (),
+    doubts: Sequence[str] = (),
 ) -> str:
     """Say in plain words how far a fit is to be trusted.
 
@@ -143,6 +149,8 @@ def status(
         How many starts reached this optimum, of how many.
     failures : sequence of str
         What is known to make the fit worthless.
+    doubts : sequence of str
+        What is known to make it weak.
 
     Returns
     -------
@@ -156,7 +164,7 @@ def status(
         failed.append(f"only {agreeing} of {starts} starts reached this optimum: there may be a better one")
     if failed:
         return "failed: " + "; ".join(failed)
-    weak = [f"{place}: the runs do not fix it" for place in found.at_bounds]
+    weak = [*doubts, *(f"{place}: the runs do not fix it" for place in found.at_bounds)]
     loose = {
         name: error
         for name, error in found.standard_errors.items()

@@ -26,6 +26,7 @@ TEACHERS: tuple[Teacher, ...] = ("full", "sharp", "no break", "floor")
 
 _FIRST_WIDTH = 0.05  # least squares for all but wild runs: from afar a narrow Huber loss is a cone
 _MORE = 10
+_RUNS_PER_COEFFICIENT = 3  # with fewer, standard errors to first order are known to be too small
 _SUPERVISED_STARTS, _DISTILLATION_STARTS = 16, 48
 
 
@@ -239,12 +240,22 @@ def _judge(
     exact = float(np.abs(residuals).max()) < 1e-9
     promise = 0.0 if exact else float(found.promise[0])
     curvature = diagnosis.curvature(problem.form, theta, residuals, problem.weights)
+    runs, fitted = int((problem.weights > 0.0).sum()), int((problem.form.low < problem.form.high).sum())
+    few = runs < _RUNS_PER_COEFFICIENT * fitted and not exact
+    doubts = (
+        [f"{runs} runs for {fitted} coefficients are few: resample them (bootstrap) first"] if few else []
+    )
     return {
         "objective": float(found.objective[0]),
         "promise": promise,
         "residuals": residuals,
         "status": diagnosis.status(
-            curvature, promise=promise, agreeing=agreeing[0], starts=agreeing[1], failures=failures
+            curvature,
+            promise=promise,
+            agreeing=agreeing[0],
+            starts=agreeing[1],
+            failures=failures,
+            doubts=doubts,
         ),
         "starts_agreeing": agreeing,
         "curvature": curvature,

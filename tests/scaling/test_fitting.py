@@ -104,6 +104,13 @@ def test_weak_data_are_called_weak(data, words):
     assert words in str(fit)
 
 
+def test_few_runs_are_called_few():
+    N, D, L = runs(CHINCHILLA, N=(1e8, 2e8, 5e8, 1e9), D=(2e9, 8e9, 3e10), noise=0.003)
+    assert "12 runs for 5 coefficients are few" in fit_supervised_law(N, D, L).status
+    exact = fit_supervised_law(N, D, CHINCHILLA.loss(N, D))
+    assert exact.trusted
+
+
 def test_weights_count_like_repetitions():
     N, D, L = runs(CHINCHILLA, noise=0.01)
     weights = np.random.default_rng(1).integers(0, 4, N.size)
