@@ -82,7 +82,7 @@ def kd_loss(
         Student logits [..., V].
     teacher_logits : Tensor or SparseTeacher
         Teacher logits [..., V]; entries of minus infinity (padded vocabulary) have probability zero. Or a
-        teacher known by its likeliest tokens, see :mod:`distill_lib.training.sparse_teachers`.
+        teacher known by its likeliest tokens, see ``distill_lib.training.sparse_teachers``.
     labels : Tensor or None
         Next tokens [...], integers; positions with `ignore_index` count nowhere. May be left out when
         ``lam=1`` and nothing is to be ignored.

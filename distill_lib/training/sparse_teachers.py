@@ -196,7 +196,7 @@ def top_k(teacher_logits: Tensor, k: int, *, missing: Missing, tau: float = 1.0)
     Returns
     -------
     SparseTeacher
-        Its probabilities are true ones, so that :meth:`SparseTeacher.with_tail` works on either.
+        Its probabilities are true ones, so that ``SparseTeacher.with_tail`` works on either.
 
     Raises
     ------
