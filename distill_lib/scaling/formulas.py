@@ -437,7 +437,9 @@ def tokens_for_loss(
         excess, slope, _ = student_term(N_S, ops.exp(s), L_T, law, ops)
         too_few = excess > wanted
         low, high = ops.where(too_few, s, low), ops.where(too_few, high, s)
-        shrink = 1.0 + beta * gamma / slope * (1.0 - ops.exp((wanted - excess) / gamma))
+        # Far from the answer the exponential overflows; a step that long ends in the bracket all the same.
+        ratio = ops.exp(ops.minimum((wanted - excess) / gamma, 300.0))
+        shrink = 1.0 + beta * gamma / slope * (1.0 - ratio)
         new = s - ops.log(ops.maximum(shrink, TINY)) / beta
         new = ops.where((new >= low) & (new <= high), new, 0.5 * (low + high))
         moved = abs(new - s) > 1e-14 * abs(s)

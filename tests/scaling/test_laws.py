@@ -6,7 +6,7 @@ from decimal import Decimal, getcontext
 import hypothesis.extra.numpy as arrays
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
@@ -128,6 +128,7 @@ def test_arguments_broadcast_elementwise(shapes):
 
 @calm
 @given(sizes, tokens, losses)
+@example(N_S=1e12, D_S=1e7, L_T=6.0)
 def test_tokens_for_loss_inverts_the_distillation_law(N_S, D_S, L_T):
     law = LAWS["reconciled"]
     L_S = law.loss(N_S, D_S, L_T)
