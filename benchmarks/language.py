@@ -20,7 +20,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from distill_lib.scaling.protocols import LanguageSpec, ModelSpec, RunSpec
+from distill_lib.scaling.specifications import LanguageSpec, ModelSpec, RunSpec
 from distill_lib.training.corpus import open_corpus
 from distill_lib.training.evaluation import evaluate
 from distill_lib.training.language_corpus import LanguageCorpus

@@ -65,19 +65,25 @@ SCHEMA = pa.DataFrameSchema(
         "vocab_size": _column("int64", _between(2, 1e7, "a number of tokens")),
         "N": _column("int64", _PARAMETERS),
         "D": _column("int64", _TOKENS),
+        "epochs": _column("float64", _POSITIVE, nullable=True),
         "L": _column("float64", _LOSS, nullable=True),
         "L_se": _column("float64", _NOT_NEGATIVE, nullable=True),
+        "accuracy": _column("float64", _SHARE, nullable=True),
         "teacher_run": _column("string", nullable=True),
         "N_T": _column("Int64", _PARAMETERS, nullable=True),
         "D_T": _column("Int64", _TOKENS, nullable=True),
         "L_T": _column("float64", _LOSS, nullable=True),
         "lam": _column("float64", _SHARE, nullable=True),
         "tau": _column("float64", _POSITIVE, nullable=True),
-        "direction": _column("string", _one_of("forward", "reverse"), nullable=True),
+        "direction": _column("string", _one_of("forward", "reverse", "jensen_shannon"), nullable=True),
+        "beta": _column("float64", _SHARE, nullable=True),
+        "truncation": _column("string", nullable=True),
+        "distilled_share": _column("float64", _SHARE, nullable=True),
         "lr": _column("float64", _POSITIVE),
         "seed": _column("int64", _NOT_NEGATIVE),
         "status": _column("string", _one_of("ok", "diverged")),
         "kl_teacher": _column("float64", _NOT_NEGATIVE, nullable=True),
+        "agreement": _column("float64", _SHARE, nullable=True),
         "ece": _column("float64", _ERROR, nullable=True),
         "ece_teacher": _column("float64", _ERROR, nullable=True),
         "tokens_per_s": _column("float64", _POSITIVE),
@@ -94,6 +100,7 @@ COLUMNS = tuple(SCHEMA.columns)
 #: Teacher without a row of its own: the truth of a language of known entropy, whose loss is the entropy rate.
 ORACLE = "oracle"
 _OF_A_PAIR = ("teacher_run", "N_T", "D_T", "L_T", "lam", "tau", "direction")
+_OF_A_STUDENT = ("beta", "truncation", "distilled_share", "kl_teacher", "agreement", "ece_teacher")
 
 
 def empty() -> pd.DataFrame:
@@ -275,7 +282,9 @@ def _contradictions(frame: pd.DataFrame) -> Iterator[tuple[int, str]]:
     losses = dict(zip(frame["run"], frame["L"], strict=True))
     for i, row in enumerate(frame.to_dict("records")):
         given = [name for name in _OF_A_PAIR if not pd.isna(row[name])]
-        if row["objective"] == "supervised" and given:
+        refined = [name for name in _OF_A_STUDENT if not pd.isna(row[name])]
+        if row["objective"] == "supervised" and given + refined:
+            given = given + refined
             yield i, f"a supervised run with {', '.join(given)}"
         # An oracle has no parameters and has read nothing.
         oracle = str(row["teacher_run"]) == ORACLE
@@ -381,10 +390,12 @@ def repair(path: Path | str) -> str | None:
 
 
 def _torn_line(content: str) -> str | None:
-    """Say which line is torn: one without its newline, or with too few or too many fields."""
+    """Say which line is torn: one without its newline, or with other fields than the header has names."""
+    width = 0
     for number, fields in enumerate(csv.reader(io.StringIO(content)), start=1):
-        if len(fields) != len(COLUMNS) and number > 1:
-            return f"line {number} is torn: {len(fields)} fields instead of {len(COLUMNS)}"
+        width = width or len(fields)
+        if len(fields) != width:
+            return f"line {number} is torn: {len(fields)} fields instead of {width}"
     if content and not content.endswith("\n"):
         return f"line {content.count(chr(10)) + 1} is torn: it does not end"
     return None

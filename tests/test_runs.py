@@ -16,7 +16,7 @@ import pytest
 from run_rows import row, student
 
 from distill_lib import runs
-from distill_lib.scaling.protocols import RunSpec
+from distill_lib.scaling.specifications import RunSpec
 
 DATA = Path(__file__).parents[1] / "data"
 COMMITTED = sorted((DATA / "runs").glob("*.csv"))
@@ -254,3 +254,11 @@ def test_a_committed_table_is_what_its_specifications_say(table: Path):
         assert (spec.teacher.run if spec.teacher else None) == (
             None if pd.isna(line.teacher_run) else line.teacher_run
         )
+
+
+def test_a_table_with_other_columns_is_not_taken_for_a_torn_one(tmp_path: Path):
+    path = tmp_path / "older.csv"
+    path.write_text("run,L\na,3.1\nb,3.0\n")
+    assert runs.repair(path) is None
+    with pytest.raises(runs.RunsTableError, match="no column 'protocol'"):
+        runs.read(path)

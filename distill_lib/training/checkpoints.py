@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from distill_lib.scaling.protocols import ModelSpec, RunSpec
+from distill_lib.scaling.specifications import ModelSpec, RunSpec
 from distill_lib.training.cache import code_hash, file_sha256, key_of, lock_for, new_folder
 from distill_lib.training.model import Decoder
 

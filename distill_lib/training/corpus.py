@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distill_lib.scaling.protocols import CorpusSpec, LanguageSpec
+from distill_lib.scaling.specifications import CorpusSpec, LanguageSpec
 from distill_lib.training.cache import (
     cache_folder,
     code_hash,

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from distill_lib.scaling.protocols import LanguageSpec
+from distill_lib.scaling.specifications import LanguageSpec
 from distill_lib.training.sampling import TOTAL, alias_slots, continue_streams, quantise, random_draws
 
 #: Change of the stationary distribution in one step at which it counts as found, sum of absolute values.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distill_lib.scaling.protocols import LanguageSpec
+from distill_lib.scaling.specifications import LanguageSpec
 from distill_lib.training.cache import code_hash, file_sha256, installed_versions, key_of
 from distill_lib.training.language import Language, Stationary, design_language
 from distill_lib.training.progress import Reporter

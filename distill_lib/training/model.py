@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distill_lib.scaling.protocols import ModelSpec
+from distill_lib.scaling.specifications import ModelSpec
 
 #: Width at which the base learning rate holds; the rates of inner matrices scale by this over d_model.
 REFERENCE_WIDTH = 32

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from distill_lib.scaling.protocols import RunSpec
+from distill_lib.scaling.specifications import RunSpec
 
 #: Work per token that does not grow with the model (Python, small kernels), as FLOPs: measured on a CPU.
 _OVERHEAD = 3e4

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from distill_lib import runs
 from distill_lib.scaling import protocols
-from distill_lib.scaling.protocols import LanguageSpec, OracleSpec, RunSpec
+from distill_lib.scaling.specifications import LanguageSpec, OracleSpec, RunSpec
 from distill_lib.training import provenance
 from distill_lib.training.cache import cache_folder
 from distill_lib.training.corpus import Corpus, CorpusError, open_corpus
@@ -338,6 +338,9 @@ def row_of(spec: RunSpec, measures: dict[str, Any], rows: dict[str, dict[str, An
         "lam": spec.lam,
         "tau": spec.tau,
         "direction": spec.direction,
+        "beta": spec.beta,
+        "truncation": None if spec.truncation is None else str(spec.truncation),
+        "distilled_share": spec.distilled_share,
         "lr": spec.lr,
         "seed": spec.seed,
         "flops": spec.flops,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from distill_lib.scaling.protocols import RunSpec
+from distill_lib.scaling.specifications import RunSpec
 from distill_lib.training.corpus import Corpus
 from distill_lib.training.evaluation import Evaluation, evaluate
 from distill_lib.training.language_corpus import LanguageCorpus

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from distill_lib.scaling.protocols import OracleSpec, RunSpec
+from distill_lib.scaling.specifications import OracleSpec, RunSpec
 from distill_lib.training.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
 from distill_lib.training.corpus import Corpus, load_corpus
 from distill_lib.training.language_corpus import LanguageCorpus

@@ -7,7 +7,8 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from distill_lib.scaling.protocols import CorpusSpec, ModelSpec, RunSpec, smoke
+from distill_lib.scaling.protocols import smoke
+from distill_lib.scaling.specifications import CorpusSpec, ModelSpec, RunSpec, TruncationSpec
 
 SPEC = RunSpec(model=ModelSpec(d_model=16), D=2**17)
 TEACHER = RunSpec(model=ModelSpec(d_model=32), D=2**18, split="teacher")
@@ -132,3 +133,40 @@ def test_smoke_has_a_grid_that_a_law_can_be_fitted_to():
 def test_smoke_needs_a_seed():
     with pytest.raises(ValueError, match="seeds=0"):
         smoke(0)
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ({"keep": "top_k", "k": 8, "missing": "tail"}, "top_k=8, tail"),
+        ({"keep": "top_p", "p": 0.9}, "top_p=0.9, renormalise"),
+        ({"keep": "top_token"}, "top_token, renormalise"),
+    ],
+)
+def test_a_truncated_teacher_is_part_of_the_specification(options: dict, shown: str):
+    truncation = TruncationSpec(**options)
+    assert str(truncation) == shown
+    spec = SPEC.distilled_from(TEACHER, truncation=truncation)
+    assert spec.spec_hash != SPEC.distilled_from(TEACHER).spec_hash
+    assert RunSpec.model_validate(json.loads(json.dumps(spec.model_dump(mode="json")))) == spec
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"truncation": {"keep": "top_k"}}, "takes k"),
+        ({"truncation": {"keep": "top_token", "p": 0.5}}, "takes no number"),
+        ({"truncation": {"keep": "top_k", "k": 513}}, "k=513 of 512"),
+        ({"beta": 0.5}, "beta belongs"),
+        ({"direction": "jensen_shannon"}, "beta belongs"),
+        ({"distilled_share": 1.5}, "less than or equal to 1"),
+    ],
+)
+def test_a_distillation_that_makes_no_sense_is_refused(options: dict, words: str):
+    with pytest.raises(ValidationError, match=words):
+        SPEC.distilled_from(TEACHER, **options)
+
+
+def test_a_supervised_run_has_nothing_of_a_distillation():
+    with pytest.raises(ValidationError, match="truncation, distilled_share given without a teacher"):
+        RunSpec(**SPEC.model_dump() | {"truncation": {"keep": "top_token"}, "distilled_share": 0.5})

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tiny import TINY
 
-from distill_lib.scaling.protocols import CorpusSpec
+from distill_lib.scaling.specifications import CorpusSpec
 from distill_lib.training import corpus as module
 from distill_lib.training.corpus import Corpus, CorpusError, open_corpus
 

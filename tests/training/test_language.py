@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from scipy.stats import chi2
 
 from distill_lib import runs
-from distill_lib.scaling.protocols import (
+from distill_lib.scaling.specifications import (
     CorpusSpec,
     LanguageSpec,
     ModelSpec,

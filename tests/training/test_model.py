@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from distill_lib.scaling.protocols import ModelSpec
+from distill_lib.scaling.specifications import ModelSpec
 from distill_lib.training.model import Decoder, rotary_table, rotate
 
 SPECS = [

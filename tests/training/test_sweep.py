@@ -17,7 +17,7 @@ from filelock import FileLock
 from tiny import tiny_run
 
 from distill_lib import runs
-from distill_lib.scaling.protocols import CorpusSpec
+from distill_lib.scaling.specifications import CorpusSpec
 from distill_lib.training import sweep as module
 from distill_lib.training.corpus import Corpus
 from distill_lib.training.sweep import SweepError, run_preset, run_sweep
@@ -108,7 +108,7 @@ def test_a_killed_sweep_goes_on_where_it_was(corpus: Corpus, cache: Path, swept:
     content = json.dumps([spec.model_dump(mode="json") for spec in [*SPECS, *specs]])
     code = (
         "import json, sys\n"
-        "from distill_lib.scaling.protocols import RunSpec\n"
+        "from distill_lib.scaling.specifications import RunSpec\n"
         "from distill_lib.training.sweep import run_sweep\n"
         "specs = [RunSpec.model_validate(spec) for spec in json.loads(sys.argv[3])]\n"
         "run_sweep(specs, sys.argv[1], cache=sys.argv[2], quiet=True)\n"

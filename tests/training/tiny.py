@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from distill_lib.scaling.protocols import CorpusSpec, ModelSpec, RunSpec
+from distill_lib.scaling.specifications import CorpusSpec, ModelSpec, RunSpec
 
 TINY = CorpusSpec(megabytes=0.1, packages=("stdlib",))
 
