@@ -21,7 +21,16 @@ class Device(StrEnum):
 
 def sweep(
     preset: Annotated[str, typer.Argument(help="Which list of runs; smoke is a minute on two cores.")],
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds for each compared run.")] = 3,
+    protocol: Annotated[
+        list[str] | None,
+        typer.Option(help="Which of its protocols; may be given more than once. By default all."),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Seeds for each compared run; by default what each needs.")
+    ] = None,
+    price: Annotated[
+        bool, typer.Option("--price", help="Print what the protocols cost, and train nothing.")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -34,11 +43,19 @@ def sweep(
     ] = Device.cpu,
 ) -> None:
     """Train a preset's runs and add them to a runs table; a sweep that was stopped goes on where it was."""
-    from distill_lib.training.sweep import SweepError, run_preset
+    from distill_lib.scaling.prices import price_list
+    from distill_lib.training.sweep import run_preset
 
     try:
-        table = run_preset(preset, seeds=seeds, out=out, workers=workers, device=device.value)
-    except SweepError as error:
+        if price:
+            prices = price_list(preset, protocol or (), workers=workers)
+            shown = {"flops": "{:.2e}".format, "minutes": "{:.1f}".format}
+            typer.echo(prices.to_string(index=False, formatters=shown))
+            return
+        table = run_preset(
+            preset, protocol=protocol or (), seeds=seeds, out=out, workers=workers, device=device.value
+        )
+    except ValueError as error:  # of which a SweepError is one
         raise SystemExit(say(str(error), 1)) from None
     except KeyboardInterrupt:
         message = (

@@ -25,9 +25,6 @@ from distill_lib.training.language_corpus import LanguageCorpus
 from distill_lib.training.processes import Messages, Order, WorkerProcess
 from distill_lib.training.progress import Reporter
 
-#: What `run_preset` can run.
-PRESETS = {"smoke": protocols.smoke, "smoke-language": protocols.smoke_language}
-
 
 class SweepError(ValueError):
     """A sweep cannot start, or had to stop; says in one line why and what to do."""
@@ -36,21 +33,24 @@ class SweepError(ValueError):
 def run_preset(
     preset: str,
     *,
-    seeds: int = 3,
+    protocol: Sequence[str] = (),
+    seeds: int | None = None,
     out: Path | str | None = None,
     workers: int = 2,
     device: str = "cpu",
     cache: Path | str | None = None,
     quiet: bool = False,
 ) -> pd.DataFrame:
-    """Run a protocol by its name, as ``distill-lib sweep PRESET`` does.
+    """Run the protocols of a preset, as ``distill-lib sweep PRESET`` does.
 
     Parameters
     ----------
     preset : str
-        A key of `PRESETS`.
-    seeds : int
-        Paired seeds.
+        One of ``scaling.protocols.PRESETS``.
+    protocol : sequence of str
+        Names of protocols; by default all of the preset.
+    seeds : int or None
+        Paired seeds; by default as many as each protocol needs.
     out : Path, str or None
         Table to write, or a folder for ``<preset>.csv``; by default in ``runs-local``.
     workers : int
@@ -72,16 +72,15 @@ def run_preset(
     SweepError
         Says in one line what is wrong and what to do.
     """
-    if preset not in PRESETS:
-        raise SweepError(f"no preset {preset!r}: choose from {', '.join(sorted(PRESETS))}")
     try:
-        specs = PRESETS[preset](seeds)
+        specs = protocols.preset(preset, protocol, seeds)
     except ValueError as error:
         raise SweepError(str(error)) from None
     table = Path(out) if out is not None else Path("runs-local")
     if not table.suffix:
         table = table / f"{preset}.csv"
-    command = f"distill-lib sweep {preset} --seeds {seeds}"
+    options = [f" --protocol {name}" for name in protocol] + ([] if seeds is None else [f" --seeds {seeds}"])
+    command = f"distill-lib sweep {preset}{''.join(options)}"
     return run_sweep(specs, table, workers=workers, device=device, cache=cache, quiet=quiet, command=command)
 
 
