@@ -374,6 +374,8 @@ class RunSpec(_Spec):
             raise ValueError("beta belongs to direction='jensen_shannon', and to no other")
         if self.truncation is not None and (self.truncation.k or 0) > self.model.vocab_size:
             raise ValueError(f"k={self.truncation.k} of {self.model.vocab_size} tokens")
+        if self.direction == "reverse" and self.truncation and self.truncation.missing == "renormalise":
+            raise ValueError("the reverse KL is infinite without a tail: give truncation missing='tail'")
         if isinstance(self.teacher, OracleSpec) and not isinstance(self.corpus, LanguageSpec):
             raise ValueError("an oracle knows a language of known entropy alone: give corpus=LanguageSpec()")
         if isinstance(self.teacher, RunSpec):
@@ -408,10 +410,18 @@ class RunSpec(_Spec):
         return self.D // self.batch_tokens
 
     @property
+    def distilled_steps(self) -> int:
+        """Number of steps, from the first, at which the teacher is asked: none with ``lam=0``."""
+        if self.teacher is None or self.lam == 0.0:
+            return 0
+        return round(self.steps * (1.0 if self.distilled_share is None else self.distilled_share))
+
+    @property
     def flops(self) -> float:
-        """Price of the training, FLOPs: 3 F(N) D, and F(N_T) D for the teacher's logits (Eq 27); an oracle's are free."""
+        """Price of the training, FLOPs: 3 F(N) D, and F(N_T) for each token of a distilled step (Eq 27); an oracle's are free."""
         teacher = self.teacher.model.architecture.flops_forward if isinstance(self.teacher, RunSpec) else 0.0
-        return (3 * self.model.architecture.flops_forward + teacher) * self.D
+        asked = self.distilled_steps * self.batch_tokens
+        return 3 * self.model.architecture.flops_forward * self.D + teacher * asked
 
     def distilled_from(
         self,

@@ -33,7 +33,7 @@ def checkpoint_path(cache: Path, spec: RunSpec, corpus_id: str, device: str) -> 
     """
     text = ["corpus.py", "language_corpus.py", "sampling.py"]
     losses = ["losses.py", "divergences.py", "sparse_teachers.py"]
-    code = code_hash(["model.py", "trainer.py", *losses, *text])
+    code = code_hash(["model.py", "trainer.py", "objectives.py", *losses, *text])
     key = key_of([spec.spec_hash, corpus_id, code, torch.__version__, device])
     return cache / "checkpoints" / f"{spec.spec_hash}-{key}"
 

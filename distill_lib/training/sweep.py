@@ -286,7 +286,7 @@ class _Sweep:
         reporter.advance(order.cost - order.reported)
         if message["measures"] is not None and not order.measured:
             self._record(order.spec, message["measures"])
-            loss = message["measures"]["L"]
+            loss = message["measures"].get("L")
             shown = "diverged" if loss is None else f"L = {loss:.4f} nats/token"
             reporter.say(f"{order.spec.run}: {shown}, {message['measures']['seconds']:.1f} s")
         if self.rows[order.spec.spec_hash]["status"] == "ok":

@@ -12,8 +12,8 @@ from distill_lib.scaling.specifications import RunSpec
 from distill_lib.training.corpus import Corpus
 from distill_lib.training.evaluation import Evaluation, evaluate
 from distill_lib.training.language_corpus import LanguageCorpus
-from distill_lib.training.losses import kd_loss, next_token_loss
 from distill_lib.training.model import Decoder
+from distill_lib.training.objectives import reading_order, step_loss
 
 _LONGEST_WARMUP = 200  # steps
 _REPORT_EVERY = 16  # steps; also how often the loss is looked at
@@ -35,6 +35,8 @@ class Training:
         Training tokens per second, evaluation left out.
     device : str
         Kind of device, such as "cpu" or "cuda (NVIDIA H100)".
+    epochs : float or None
+        How often the text was read, where the specification allows repetition; else None.
     """
 
     model: Decoder
@@ -42,6 +44,7 @@ class Training:
     seconds: float
     tokens_per_s: float
     device: str
+    epochs: float | None = None
 
     @property
     def diverged(self) -> bool:
@@ -80,35 +83,41 @@ def train(
     Raises
     ------
     ValueError
-        If a teacher is missing, or given to a supervised run.
+        If a teacher is missing, given to a supervised run, or gives logits that are not numbers.
     CorpusError
-        If the corpus holds too few tokens.
+        If the corpus holds too few tokens and the specification does not allow repetition.
     """
     if (teacher is None) != (spec.teacher is None):
         raise ValueError(f"{spec.run}: a {spec.objective} run, {'no' if teacher is None else 'a'} teacher")
     place = resolve_device(device)
-    seq_len = spec.model.seq_len
-    order = corpus.order(spec.split, seq_len, spec.D, spec.seed).reshape(spec.steps, -1)
+    order, epochs = reading_order(spec, corpus)
     model = Decoder(spec.model, seed=spec.seed).to(place)
     if teacher is not None:
         teacher = teacher.to(place).requires_grad_(False).eval()
     optimiser = torch.optim.AdamW(
         model.optimiser_groups(spec.lr, spec.weight_decay), betas=(0.9, 0.95), fused=True
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate(step, spec))
+    peaks = [group["lr"] for group in optimiser.param_groups]
 
     started = time.perf_counter()
     finite = True
     for step, index in enumerate(order):
-        window = torch.from_numpy(corpus.windows(spec.split, index, seq_len)).to(place)
-        loss = _loss(spec, model, teacher, window)
+        window = torch.from_numpy(corpus.windows(spec.split, index, spec.model.seq_len)).to(place)
+        tokens, labels = window[:, :-1], window[:, 1:]
+        teacher_logits = None
+        if teacher is not None and step < spec.distilled_steps:
+            with torch.no_grad():
+                teacher_logits = teacher(tokens)
+        loss = step_loss(spec, model(tokens), labels, teacher_logits)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for group, peak in zip(optimiser.param_groups, peaks, strict=True):
+            group["lr"] = peak * rate(step, spec)
         optimiser.step()
-        schedule.step()
         if (step + 1) % _REPORT_EVERY == 0 or step + 1 == spec.steps:
             if not math.isfinite(loss.item()):
+                _blame_teacher(spec, teacher_logits)
                 finite = False
                 break
             if report is not None:
@@ -124,23 +133,18 @@ def train(
         seconds=time.perf_counter() - started,
         tokens_per_s=(step + 1) * spec.batch_tokens / trained,
         device=place.type if place.type == "cpu" else f"{place.type} ({torch.cuda.get_device_name(place)})",
+        epochs=epochs,
     )
 
 
-def _loss(spec: RunSpec, model: Decoder, teacher: nn.Module | None, window: Tensor) -> Tensor:
-    tokens, labels = window[:, :-1], window[:, 1:]
-    logits = model(tokens)
-    if teacher is None:
-        return next_token_loss(logits, labels)
-    assert spec.lam is not None
-    assert spec.tau is not None
-    assert spec.direction is not None
-    with torch.no_grad():
-        teacher_logits = teacher(tokens)
-    # Unchecked: a run that diverges is told by its loss and recorded as such.
-    return kd_loss(
-        logits, teacher_logits, labels, tau=spec.tau, lam=spec.lam, direction=spec.direction, check=False
-    )
+def _blame_teacher(spec: RunSpec, teacher_logits: Tensor | None) -> None:
+    """Tell a bad teacher from a student that diverged: the second is a result, the first a fault."""
+    if teacher_logits is not None and not bool((teacher_logits.amax(-1)).isfinite().all()):
+        assert spec.teacher is not None
+        raise ValueError(
+            f"{spec.run}: teacher {spec.teacher.run} gives logits that are not numbers: it diverged or is "
+            "damaged; train it again with a lower lr"
+        )
 
 
 def rate(step: int, spec: RunSpec) -> float:

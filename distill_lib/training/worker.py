@@ -7,6 +7,7 @@ ends when its input does, so that none outlives its sweep, however that ended.
 import json
 import signal
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +65,11 @@ class Worker:
         )
         if keep and not result.diverged:
             save_checkpoint(folder, result.model)
-        evaluation = result.evaluation
         measures = {
-            "status": "ok" if evaluation is not None else "diverged",
-            "L": evaluation.L if evaluation is not None else None,
-            "L_se": evaluation.L_se if evaluation is not None else None,
-            "kl_teacher": evaluation.kl_teacher if evaluation is not None else None,
+            "status": "diverged" if result.evaluation is None else "ok",
+            # The fields of an evaluation are columns of the runs table; those of a diverged run stay empty.
+            **({} if result.evaluation is None else asdict(result.evaluation)),
+            "epochs": result.epochs,
             "tokens_per_s": round(result.tokens_per_s),
             "seconds": round(result.seconds, 2),
             "device": result.device,
