@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
 from distill_lib.scaling.scales import SCALES, Scale
 from distill_lib.scaling.specifications import (
     CorpusSpec,
@@ -573,24 +571,6 @@ def preset(name: str, protocols: Sequence[str] = (), seeds: int | None = None) -
         raise ValueError(f"preset {name!r} has no protocol {unknown[0]!r}: choose from {', '.join(there)}")
     specs = [spec for each in protocols or there for spec in there[each].runs(scale, seeds)]
     return list({spec.spec_hash: spec for spec in reversed(specs)}.values())[::-1]
-
-
-def rows_of(table: pd.DataFrame, specs: Iterable[RunSpec]) -> pd.DataFrame:
-    """Take from a runs table the rows that a protocol asked for, whatever label they carry.
-
-    Parameters
-    ----------
-    table : DataFrame
-        A runs table.
-    specs : iterable of RunSpec
-        The runs wanted, as a protocol lists them.
-
-    Returns
-    -------
-    DataFrame
-        Their rows, in the order of the table; runs that are not in it are missing.
-    """
-    return table[table["spec_hash"].isin([spec.spec_hash for spec in specs])].reset_index(drop=True)
 
 
 def smoke(seeds: int = 3) -> list[RunSpec]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import pytest
 
 from distill_lib.scaling import prices, protocols
-from distill_lib.scaling.protocols import PROTOCOLS, of_scale, preset, rows_of, teacher
+from distill_lib.scaling.protocols import PROTOCOLS, of_scale, preset, teacher
 from distill_lib.scaling.scales import FULL, FULL_LANGUAGE, MINI, MINI_LANGUAGE, SCALES, SMOKE
 from distill_lib.scaling.specifications import CorpusSpec, OracleSpec, RunSpec
 
@@ -102,12 +101,6 @@ def test_a_preset_trains_shared_runs_once_and_keeps_the_order():
 def test_what_is_not_there_is_named(arguments, words):
     with pytest.raises(ValueError, match=words):
         preset(*arguments)
-
-
-def test_rows_are_found_by_what_was_asked_and_not_by_label():
-    specs = PROTOCOLS["mixing"].runs(MINI, 1)
-    table = pd.DataFrame({"spec_hash": [spec.spec_hash for spec in preset("mini", seeds=1)]})
-    assert set(rows_of(table, specs)["spec_hash"]) == {spec.spec_hash for spec in specs}
 
 
 def test_mini_is_affordable():

@@ -1,0 +1,101 @@
+"""Rows of a runs table by the protocol that asked for them, with what its design says beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from distill_lib.scaling.protocols import of_scale
+from distill_lib.scaling.scales import SCALES
+from distill_lib.scaling.specifications import RunSpec
+
+_NEAR = 0.06
+"""Share by which the price of a run may miss its budget: whole steps of few tokens do not meet it exactly."""
+
+
+def select(table: pd.DataFrame, preset: str, protocol: str, *, seeds: int | None = None) -> pd.DataFrame:
+    """Take the rows of a protocol from a runs table, whatever label they carry, and only those that ended well.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A runs table, as ``runs.read`` gives it.
+    preset : str
+        Scale at which the protocol was run, such as "mini".
+    protocol : str
+        Its name, such as "capacity_gap".
+    seeds : int or None
+        Paired seeds; by default as many as the protocol needs.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows with status "ok", in the order of the design, and beside the columns of the table: ``C`` and
+        ``C_T``, training compute of the model itself and of its teacher (3 F(N) D, FLOPs); ``budget`` and
+        ``budget_T``, the IsoFLOP budget that these meet, NaN where they meet none; ``seed_T``, the seed of
+        the teacher.
+
+    Raises
+    ------
+    ValueError
+        For a preset or a protocol that is not known, or where the table holds none of its runs.
+    """
+    if preset not in SCALES:
+        raise ValueError(f"no protocols in preset {preset!r}: choose from {', '.join(SCALES)}")
+    scale = SCALES[preset]
+    there = {each.name: each for each in of_scale(scale)}
+    if protocol not in there:
+        raise ValueError(f"preset {preset!r} has no protocol {protocol!r}: choose from {', '.join(there)}")
+    design = pd.DataFrame(
+        [_design(spec, scale.budgets) for spec in there[protocol].runs(scale, seeds)],
+    )
+    found = design.merge(table[table["status"] == "ok"], on="spec_hash", validate="one_to_one")
+    if found.empty:
+        raise ValueError(
+            f"the table holds no run of {protocol}: make them with: distill-lib sweep {preset} --protocol {protocol}"
+        )
+    extra = [name for name in design.columns if name != "spec_hash"]
+    return found[[*table.columns, *extra]]
+
+
+def missing(table: pd.DataFrame, preset: str, protocol: str, *, seeds: int | None = None) -> int:
+    """Count the runs of a protocol that a table does not hold, or holds as diverged.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A runs table.
+    preset, protocol : str
+        As for `select`.
+    seeds : int or None
+        As for `select`.
+
+    Returns
+    -------
+    int
+        Number of runs.
+    """
+    scale = SCALES[preset]
+    wanted = {each.name: each for each in of_scale(scale)}[protocol].runs(scale, seeds)
+    ended = set(table.loc[table["status"] == "ok", "spec_hash"])
+    return sum(spec.spec_hash not in ended for spec in wanted)
+
+
+def _design(spec: RunSpec, budgets: Sequence[float]) -> dict[str, float | str]:
+    C = 3 * spec.model.architecture.flops_forward * spec.D
+    row: dict[str, float | str] = {"spec_hash": spec.spec_hash, "C": C, "budget": _nearest(C, budgets)}
+    row |= {"C_T": np.nan, "budget_T": np.nan, "seed_T": np.nan}
+    if isinstance(spec.teacher, RunSpec):
+        row |= {
+            "C_T": spec.teacher.flops,
+            "budget_T": _nearest(spec.teacher.flops, budgets),
+            "seed_T": spec.teacher.seed,
+        }
+    return row
+
+
+def _nearest(C: float, budgets: Sequence[float]) -> float:
+    best = min(budgets, key=lambda budget: abs(np.log(C / budget)))
+    return best if abs(C / best - 1) < _NEAR else np.nan

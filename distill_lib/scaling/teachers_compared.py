@@ -1,0 +1,92 @@
+"""Which teacher is best for a student, and by how much the others are worse: paired by seed, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from distill_lib.scaling.comparison import mean_interval
+
+
+def over_seeds(table: pd.DataFrame, by: Sequence[str], value: str = "L") -> pd.DataFrame:
+    """Average a measure over seeds, and whatever else the columns in `by` do not tell apart.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of a runs table.
+    by : sequence of str
+        Columns that make a configuration.
+    value : str
+        Column to average.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per configuration: the columns in `by`, ``mean``, ``sd`` (over runs; NaN for one) and ``n``.
+    """
+    groups = table.groupby(list(by), dropna=False)[value]
+    found = groups.agg(mean="mean", sd="std", n="count").reset_index()
+    return found.astype({"mean": float, "sd": float})
+
+
+def teachers_compared(table: pd.DataFrame, *, value: str = "L", level: float = 0.95) -> pd.DataFrame:
+    """Compare teacher sizes for each student of a capacity-gap design.
+
+    Students with one seed are a pair, whatever their teacher: same initial weights, same text in the same
+    order. The two teachers of a size are averaged within each seed; how far they alone move the difference
+    is told beside the interval, which is over students' seeds.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Distilled rows (others are left out) with ``N``, ``D``, ``N_T``, ``teacher_run``, ``seed`` and the value.
+    value : str
+        Column to compare.
+    level : float
+        Confidence level of the intervals.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per student (``N``, ``D``) and teacher size ``N_T``: ``L_T`` and ``mean`` over the runs,
+        ``seeds``, ``teachers``, and the paired difference from the best size: ``difference``, ``low``, ``high``,
+        ``positive`` (seeds in which it is above zero) and the least and largest difference that any pair of
+        single teachers shows, ``least`` and ``most``. ``best`` marks the best size, whose differences are zero.
+    """
+    taught = table[table["objective"] == "distilled"]
+    rows = []
+    for (N, D), student in taught.groupby(["N", "D"]):
+        by_seed = student.pivot_table(index="seed", columns="N_T", values=value, aggfunc="mean").dropna()
+        by_teacher = student.pivot_table(index="seed", columns=["N_T", "teacher_run"], values=value)
+        best = by_seed.mean().idxmin()
+        for N_T in by_seed.columns:
+            difference = by_seed[N_T] - by_seed[best]
+            row = {
+                "N": N,
+                "D": D,
+                "N_T": N_T,
+                "L_T": student.loc[student["N_T"] == N_T, "L_T"].mean(),
+                "mean": by_seed[N_T].mean(),
+                "seeds": len(by_seed),
+                "teachers": student.loc[student["N_T"] == N_T, "teacher_run"].nunique(),
+                "best": N_T == best,
+                "difference": difference.mean(),
+            }
+            row |= {"low": 0.0, "high": 0.0, "least": 0.0, "most": 0.0, "positive": 0}
+            if N_T != best:
+                if len(difference) > 1:
+                    interval = mean_interval(difference, level=level)
+                    row |= {"low": interval.low, "high": interval.high}
+                else:
+                    row |= {"low": np.nan, "high": np.nan}
+                single = [
+                    (by_teacher[N_T, one] - by_teacher[best, other]).mean()
+                    for one in by_teacher[N_T].columns
+                    for other in by_teacher[best].columns
+                ]
+                row |= {"least": min(single), "most": max(single), "positive": int((difference > 0).sum())}
+            rows.append(row)
+    return pd.DataFrame(rows)
