@@ -214,7 +214,7 @@ def recognises(names: Iterable[str]) -> bool:
 
 def _parse(content: str, source: str) -> pd.DataFrame:
     """Read CSV text as text fields, without a look at what they hold."""
-    torn = _torn_line(content)
+    torn = torn_line(content)
     if torn is not None:
         raise RunsTableError(f"{source}: {torn}; distill_lib.runs.repair(path) sets it aside")
     return pd.read_csv(io.StringIO(content), dtype="string", keep_default_na=False, na_values=[""])
@@ -376,7 +376,7 @@ def repair(path: Path | str) -> str | None:
     """
     path = Path(path)
     content = path.read_text()
-    if _torn_line(content) is None:
+    if torn_line(content) is None:
         return None
     whole = content[: content.rstrip("\n").rfind("\n") + 1]
     torn = content[len(whole) :]
@@ -389,8 +389,19 @@ def repair(path: Path | str) -> str | None:
     return torn
 
 
-def _torn_line(content: str) -> str | None:
-    """Say which line is torn: one without its newline, or with other fields than the header has names."""
+def torn_line(content: str) -> str | None:
+    """Say which line is torn: one without its newline, or with other fields than the header has names.
+
+    Parameters
+    ----------
+    content : str
+        A table as CSV text.
+
+    Returns
+    -------
+    str or None
+        Its number and what is wrong; None if all lines are whole.
+    """
     width = 0
     for number, fields in enumerate(csv.reader(io.StringIO(content)), start=1):
         width = width or len(fields)
@@ -417,8 +428,24 @@ def manifest_path(path: Path | str) -> Path:
     return Path(path).with_suffix(".manifest.json")
 
 
+def measures_path(path: Path | str) -> Path:
+    """Tell where the measures by bin of a table lie, which `distill_lib.measures` reads; older tables have none.
+
+    Parameters
+    ----------
+    path : Path or str
+        The table.
+
+    Returns
+    -------
+    Path
+        ``smoke.measures.csv`` for ``smoke.csv``.
+    """
+    return Path(path).with_suffix(".measures.csv")
+
+
 def write_manifest(path: Path | str, content: Mapping[str, Any]) -> None:
-    """Write where a table comes from, with the hash of the table itself.
+    """Write where a table comes from, with the hash of the table itself and of the measures beside it.
 
     Parameters
     ----------
@@ -428,12 +455,16 @@ def write_manifest(path: Path | str, content: Mapping[str, Any]) -> None:
         Command, commit, versions and specifications; anything that JSON can hold.
     """
     path = Path(path)
-    whole = {"table": path.name, "sha256": sha256(path.read_bytes()).hexdigest(), **content}
+    whole = {"table": path.name, "sha256": sha256(path.read_bytes()).hexdigest()}
+    beside = measures_path(path)
+    if beside.exists():
+        whole["measures_sha256"] = sha256(beside.read_bytes()).hexdigest()
+    whole |= content
     replace_file(manifest_path(path), json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
 
 
 def verify_manifest(path: Path | str) -> dict[str, Any]:
-    """Read the manifest of a table and check that the table is the one that it describes.
+    """Read the manifest of a table and check that table and measures are those that it describes.
 
     Parameters
     ----------
@@ -448,12 +479,17 @@ def verify_manifest(path: Path | str) -> dict[str, Any]:
     Raises
     ------
     RunsTableError
-        If the table was changed since.
+        If the table or its measures by bin were changed since.
     """
     path = Path(path)
     manifest: dict[str, Any] = json.loads(manifest_path(path).read_text())
     if sha256(path.read_bytes()).hexdigest() != manifest["sha256"]:
         raise RunsTableError(f"{path.name} differs from its manifest: it was changed by hand, or is in use")
+    beside = measures_path(path)
+    found = sha256(beside.read_bytes()).hexdigest() if beside.exists() else None
+    if found != manifest.get("measures_sha256"):
+        state = "is missing" if found is None else "differs from its manifest"
+        raise RunsTableError(f"{beside.name} {state}: it was changed by hand, or is in use")
     return manifest
 
 

@@ -1,13 +1,17 @@
 """Measures of a trained model on held-out text, each with the error that the finite sample leaves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
+from distill_lib.measures import Bin
+from distill_lib.training.calibration import BinSums, confidence_bins, frequency_bands, observe
+from distill_lib.training.copying import repetition
 from distill_lib.training.corpus import Corpus
 from distill_lib.training.language_corpus import LanguageCorpus
 from distill_lib.training.losses import kl_divergence
@@ -28,13 +32,29 @@ class Evaluation:
     L_se : float
         Standard error of `L` over the choice of validation files (windows, in a language of known entropy),
         nats per token.
+    accuracy : float
+        Share of positions whose token the model holds for the likeliest; its expectation where the truth is
+        known, as for all that follows.
+    ece : float
+        Expected calibration error: confidence against accuracy in 21 bins of confidence, a share (App E.8).
     kl_teacher : float or None
-        KL(teacher || model) at temperature 1, nats per token; None without a teacher.
+        KL(teacher || model) at temperature 1, nats per token; None without a teacher, as below.
+    agreement : float or None
+        Share of positions where model and teacher hold the same token for the likeliest.
+    ece_teacher : float or None
+        The same error against the teacher's likeliest token: confidence against agreement.
+    bins : tuple of Bin
+        What lies behind these, and more, by bins of positions.
     """
 
     L: float
     L_se: float
+    accuracy: float
+    ece: float
     kl_teacher: float | None = None
+    agreement: float | None = None
+    ece_teacher: float | None = None
+    bins: tuple[Bin, ...] = field(default=(), repr=False)
 
 
 def evaluate(
@@ -70,28 +90,87 @@ def evaluate(
     # One fixed order for all models: what the choice of windows adds is common to both sides of a pair.
     index = corpus.order("validation", seq_len, tokens // seq_len * seq_len, seed=0)
     device = next(model.parameters()).device
-    losses, divergences = [], []
+    losses, tally = [], _Tally(corpus, teacher is not None)
     with torch.inference_mode():
         for first in range(0, len(index), _BATCH):
             batch = corpus.windows("validation", index[first : first + _BATCH], seq_len)
             window = torch.from_numpy(batch).to(device)
             logits = model(window[:, :-1])
+            teacher_logits = None if teacher is None else teacher(window[:, :-1])
             if isinstance(corpus, LanguageCorpus):
                 truth = torch.from_numpy(corpus.language.log_probs(batch[:, :-1])).to(device)
-                loss = corpus.entropy_rate + kl_divergence(logits[:, blind:].double(), truth)
+                logits = logits[:, blind:].double()
+                if teacher_logits is not None:
+                    teacher_logits = teacher_logits[:, blind:].double()
+                loss = corpus.entropy_rate + kl_divergence(logits, truth)
+                tally.add_expected(logits, truth.exp(), teacher_logits)
             else:
                 loss = F.cross_entropy(logits.flatten(0, 1), window[:, 1:].flatten(), reduction="none")
                 loss = loss.view(len(window), seq_len).double()
+                tally.add(batch, logits, window[:, 1:], teacher_logits)
             losses.append(loss.mean(1).cpu().numpy())
-            if teacher is not None:
-                divergence = kl_divergence(logits, teacher(window[:, :-1]))
-                divergences.append(divergence[:, blind:].double().mean().item())
     per_window = np.concatenate(losses)
     return Evaluation(
         L=float(per_window.mean()),
         L_se=clustered_error(per_window, corpus.file_of("validation", index, seq_len)),
-        kl_teacher=float(np.mean(divergences)) if divergences else None,
+        **tally.measures(),
     )
+
+
+class _Tally:
+    """Sums over the positions seen so far, by all ways of sorting them."""
+
+    def __init__(self, corpus: Corpus | LanguageCorpus, teacher: bool) -> None:
+        self.band = frequency_bands(corpus)
+        self.by_confidence, self.by_frequency = BinSums("confidence"), BinSums("frequency")
+        self.by_teacher = BinSums("confidence_teacher") if teacher else None
+        self.by_repetition = None if isinstance(corpus, LanguageCorpus) else BinSums("repetition")
+
+    def add(
+        self, windows: NDArray[np.int64], logits: Tensor, labels: Tensor, teacher_logits: Tensor | None
+    ) -> None:
+        """Add windows of text [B, T + 1] with what was predicted [B, T, V]."""
+        values = self._by_confidence(observe(logits, labels, teacher_logits))
+        self.by_frequency.add(self.band[windows[:, 1:]].reshape(-1), values)
+        assert self.by_repetition is not None
+        self.by_repetition.add(repetition(windows).reshape(-1), values)
+
+    def add_expected(self, logits: Tensor, truth: Tensor, teacher_logits: Tensor | None) -> None:
+        """Add windows whose true next-token probabilities are known [B, T, V]."""
+        seen = observe(logits, truth, teacher_logits)
+        values = self._by_confidence(seen)
+        members = torch.from_numpy(np.eye(self.by_frequency.n)[self.band]).to(truth)  # [V, bands]
+        # Each token that can follow counts in its own band, with its probability.
+        products = {"loss": -(truth * logits.log_softmax(-1)) @ members}
+        products["accuracy"] = seen["accuracy"][..., None] * members[seen["top"]]
+        if teacher_logits is not None:
+            products["loss_teacher"] = -(truth * teacher_logits.log_softmax(-1).to(truth)) @ members
+        flat = {name: product.flatten(0, 1).cpu().numpy() for name, product in products.items()}
+        self.by_frequency.spread((truth @ members).flatten(0, 1).cpu().numpy(), values | flat)
+
+    def _by_confidence(self, seen: dict[str, Tensor]) -> dict[str, NDArray[np.float64]]:
+        names = [name for name in seen if name != "top"]
+        table = torch.stack([seen[name].double().flatten() for name in names]).cpu().numpy()
+        values = dict(zip(names, table, strict=True))
+        self.by_confidence.add(confidence_bins(values["confidence"]), values)
+        if self.by_teacher is not None:
+            self.by_teacher.add(confidence_bins(values["confidence_teacher"]), values)
+        return values
+
+    def measures(self) -> dict[str, Any]:
+        """Measures of an `Evaluation`, by name."""
+        sums = self.by_confidence
+        found: dict[str, Any] = {
+            "accuracy": sums.mean("accuracy"),
+            "ece": sums.gap("confidence", "accuracy"),
+        }
+        if self.by_teacher is not None:
+            found["kl_teacher"] = sums.mean("kl_teacher")
+            found["agreement"] = sums.mean("agreement")
+            found["ece_teacher"] = sums.gap("confidence", "agreement")
+        ways = (sums, self.by_teacher, self.by_frequency, self.by_repetition)
+        found["bins"] = tuple(one for way in ways if way is not None for one in way.bins())
+        return found
 
 
 def clustered_error(values: NDArray[np.float64], clusters: NDArray[np.int64]) -> float:

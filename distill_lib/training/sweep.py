@@ -16,6 +16,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from distill_lib import runs
+from distill_lib.measures import Bin, append_measures
 from distill_lib.scaling import protocols
 from distill_lib.scaling.specifications import LanguageSpec, OracleSpec, RunSpec
 from distill_lib.training import provenance
@@ -299,6 +300,9 @@ class _Sweep:
             oracle = OracleSpec()
             truth = {"run": oracle.run, "N": None, "D": None, "L": self.corpus.entropy_rate}
             teachers = self.rows | {oracle.spec_hash: truth}
+        bins = [Bin(**one) for one in measures.pop("bins", ())]
+        if bins:
+            append_measures(self.table, spec.run, bins)
         row = row_of(spec, measures, teachers) | {"corpus": self.corpus.id, "commit": self.commit}
         runs.append(self.table, row)
         self.rows[spec.spec_hash] = row

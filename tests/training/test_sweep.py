@@ -11,12 +11,14 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from filelock import FileLock
 from tiny import tiny_run
 
 from distill_lib import runs
+from distill_lib.measures import calibration_error, read_measures
 from distill_lib.scaling.specifications import CorpusSpec
 from distill_lib.training import sweep as module
 from distill_lib.training.corpus import Corpus
@@ -28,7 +30,7 @@ SPECS = [
     tiny_run(D=2**12).distilled_from(TEACHER),
     tiny_run(D=2**12, seed=1).distilled_from(TEACHER, lam=0.5, tau=2.0),
 ]
-MEASURED = ["L", "L_se", "kl_teacher", "L_T"]
+MEASURED = ["L", "L_se", "accuracy", "ece", "kl_teacher", "agreement", "ece_teacher", "L_T"]
 
 
 def children() -> set[int]:
@@ -67,6 +69,20 @@ def test_the_manifest_says_where_the_rows_come_from(swept: Path):
     assert sorted(sweep["runs"]) == sorted(runs.read(swept)["run"])
     assert set(manifest["specs"]) == {spec.spec_hash for spec in [TEACHER, *SPECS]}
     assert {"python", "versions", "cores"} <= set(sweep["environment"])
+
+
+def test_every_run_has_its_bins_and_they_give_its_row(swept: Path):
+    table, bins = runs.read(swept).set_index("run"), read_measures(swept)
+    assert set(bins["run"]) == set(table.index)
+    assert bins["confidence_teacher"].notna().any()
+    for run, own in bins[bins["by"] == "confidence"].groupby("run"):
+        row, filled = table.loc[run], own[own["count"] > 0]
+        assert own["count"].sum() == TEACHER.eval_tokens
+        for error, outcome in {"ece": "accuracy", "ece_teacher": "agreement"}.items():
+            found = calibration_error(own["count"], own["confidence"], own[outcome])
+            assert pd.isna(row[error]) == (row["objective"] == "supervised" and error == "ece_teacher")
+            assert pd.isna(row[error]) or found == pytest.approx(row[error], abs=1e-5)
+        assert np.average(filled["loss"], weights=filled["count"]) == pytest.approx(row["L"], rel=1e-5)
 
 
 def test_a_second_sweep_repeats_nothing_and_adds_what_is_new(
@@ -127,6 +143,7 @@ def test_a_killed_sweep_goes_on_where_it_was(corpus: Corpus, cache: Path, swept:
     assert frame["run"].tolist()[: len(done)] == done
     assert len(frame) == 6
     assert frame["run"].is_unique
+    assert set(read_measures(table)["run"]) == set(frame["run"])
     runs.verify_manifest(table)
     first = runs.read(swept).set_index("spec_hash")[MEASURED]
     second = frame.set_index("spec_hash")[MEASURED]
@@ -227,7 +244,7 @@ def test_a_full_disk_is_one_line():
 
 
 def test_an_unknown_preset_is_answered_with_the_known_ones():
-    with pytest.raises(SweepError, match="no preset 'smok': choose from smoke"):
+    with pytest.raises(SweepError, match="no preset 'smok': choose from .*smoke"):
         run_preset("smok")
 
 
