@@ -244,7 +244,7 @@ def test_a_full_disk_is_one_line():
 
 
 def test_an_unknown_preset_is_answered_with_the_known_ones():
-    with pytest.raises(SweepError, match="no preset 'smok': choose from .*smoke"):
+    with pytest.raises(SweepError, match=r"no preset .smok.: choose from .*smoke"):
         run_preset("smok")
 
 
