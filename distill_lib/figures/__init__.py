@@ -23,6 +23,11 @@ from distill_lib.figures.by_scenario import (
     fig31_optimal_teacher_tokens,
     fig32_optimal_teacher_size,
 )
+from distill_lib.figures.capacity_gap import (
+    differences_from_the_best_teacher,
+    fig04_capacity_gap,
+    fig37_gap_and_divergence,
+)
 from distill_lib.figures.compute_optimal import distillation_advantage, fig08_compute_optimal_loss
 from distill_lib.figures.counting import (
     bill_of_a_distillation,
@@ -39,6 +44,13 @@ from distill_lib.figures.fitting import (
     spectra_of_curvature,
 )
 from distill_lib.figures.isoflop import isoflop_profiles, profile_bias
+from distill_lib.figures.isoflop_runs import (
+    fig02_student_isoflops,
+    fig03a_teacher_isoflops,
+    fig03b_teacher_loss_alone,
+    fig36_supervised_runs,
+    fig39_optima,
+)
 from distill_lib.figures.kernel_regression import fig10_kernel_regression
 from distill_lib.figures.ladder import depth_and_width, learning_curves
 from distill_lib.figures.learning_rates import fig53_learning_rates, learning_rate_transfer
@@ -64,6 +76,15 @@ from distill_lib.figures.optimal_quantities import (
 )
 from distill_lib.figures.own_runs import paired_students, supervised_grid
 from distill_lib.figures.ratios import fig33_compute_ratio, fig34_token_ratio
+from distill_lib.figures.sensitivity import (
+    distil_first_then_switch,
+    fig41_long_students,
+    fig51a_mixing,
+    fig51b_best_mixing,
+    fig52_temperature,
+    fig54_truncation,
+    table07_directions,
+)
 from distill_lib.figures.shares import (
     fig23_teacher_inference_shares,
     fig26_teacher_pretraining_shares,
@@ -84,10 +105,16 @@ __all__ = [
     "count",
     "coverage_of_intervals",
     "depth_and_width",
+    "differences_from_the_best_teacher",
+    "distil_first_then_switch",
     "distillation_advantage",
     "error_of_6ND",
     "errors_at_points",
     "fig01_student_against_teacher",
+    "fig02_student_isoflops",
+    "fig03a_teacher_isoflops",
+    "fig03b_teacher_loss_alone",
+    "fig04_capacity_gap",
     "fig05_predicted_against_observed",
     "fig06_advantage_over_tokens",
     "fig07_student_loss_by_teacher",
@@ -117,8 +144,16 @@ __all__ = [
     "fig33_compute_ratio",
     "fig34_token_ratio",
     "fig36_supervised_curves",
+    "fig36_supervised_runs",
+    "fig37_gap_and_divergence",
+    "fig39_optima",
     "fig40_infinite_data",
+    "fig41_long_students",
+    "fig51a_mixing",
+    "fig51b_best_mixing",
+    "fig52_temperature",
     "fig53_learning_rates",
+    "fig54_truncation",
     "fit_report",
     "forms_compared",
     "isoflop_profiles",
@@ -133,6 +168,7 @@ __all__ = [
     "spectra_of_curvature",
     "students_against_teachers",
     "supervised_grid",
+    "table07_directions",
     "tokens_under_readings",
     "what_a_fit_can_see",
     "where_forward_flops_go",

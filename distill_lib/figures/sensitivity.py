@@ -57,7 +57,8 @@ def fig51b_best_mixing(best: pd.DataFrame) -> tuple[Figure, Axes]:
     """
     fig, ax = plt.subplots(figsize=(0.6 * PAGE_WIDTH, 4.0))
     colours = ordered_colours(best["N"].astype(float))
-    for place, (N, rows) in enumerate(best.groupby("N")):
+    groups: Any = best.groupby("N")
+    for place, (N, rows) in enumerate(groups):
         at = rows["N_T"].to_numpy(dtype=float) * 1.06 ** (place - 0.5)
         value = rows["best"].to_numpy(dtype=float)
         reach = np.abs(rows[["low", "high"]].to_numpy(dtype=float).T - value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -42,8 +44,8 @@ def best_settings(table: pd.DataFrame, setting: str, *, level: float = 0.95) -> 
                 f"N = {N}, N_T = {N_T}: no seed has run every value of {setting}; finish the sweep"
             )
         means = by_seed.mean()
-        best = means.idxmin()
-        alike = [value for value in means.index if _reaches_zero(by_seed[value] - by_seed[best], level)]
+        best: Any = means.idxmin()
+        alike = [value for value in by_seed.columns if _reaches_zero(by_seed[value] - by_seed[best], level)]
         rows.append(
             {
                 "N": N,

@@ -1,0 +1,107 @@
+"""The best teacher and the price of the others, on tables whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from distill_lib.scaling.best_settings import best_settings
+from distill_lib.scaling.comparison import mean_interval
+from distill_lib.scaling.teachers_compared import over_seeds, teachers_compared
+
+
+def gap(noise: float, seeds: int = 8) -> pd.DataFrame:
+    """Students that are best under the middle teacher by 0.02 and 0.04, teachers that differ by 0.01."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for seed in range(seeds):
+        luck = rng.standard_normal()
+        for N_T, cost in ((6e3, 0.02), (25e3, 0.0), (98e3, 0.04)):
+            for twin in range(2):
+                own = noise * rng.standard_normal()
+                rows.append(
+                    {
+                        "objective": "distilled",
+                        "N": 6000,
+                        "D": 1000,
+                        "N_T": N_T,
+                        "L_T": 4 - N_T / 1e5,
+                        "teacher_run": f"{N_T}-{twin}",
+                        "seed": seed,
+                        "L": 4.0 + luck + cost + 0.01 * twin + own,
+                    }
+                )
+    alone = [dict(rows[0], objective="supervised", L=1.0, N_T=np.nan)]
+    return pd.DataFrame(rows + alone)
+
+
+def test_pairing_takes_the_luck_of_the_seed_out():
+    found = teachers_compared(gap(noise=0.0)).set_index("N_T")
+    assert found["best"].idxmax() == 25e3
+    assert found.loc[6e3, "difference"] == pytest.approx(0.02)
+    assert found.loc[98e3, "low"] == pytest.approx(0.04)
+    assert found.loc[98e3, "positive"] == 8
+    # The twins of both sizes differ by 0.01 either way.
+    assert found.loc[98e3, "least"] == pytest.approx(0.03)
+    assert found.loc[98e3, "most"] == pytest.approx(0.05)
+    assert list(found["teachers"]) == [2, 2, 2]
+
+
+def test_the_interval_is_that_of_the_seeds():
+    table = gap(noise=0.01)
+    found = teachers_compared(table, level=0.9).set_index("N_T").loc[98e3]
+    by_seed = table[table["objective"] == "distilled"].pivot_table(index="seed", columns="N_T", values="L")
+    interval = mean_interval(by_seed[98e3] - by_seed[25e3], level=0.9)
+    assert (found["low"], found["high"]) == pytest.approx((interval.low, interval.high))
+    assert found["low"] < 0.04 < found["high"]
+
+
+def test_one_seed_has_no_interval():
+    found = teachers_compared(gap(noise=0.01, seeds=1)).set_index("N_T")
+    assert np.isnan(found.loc[98e3, "low"])
+    assert found.loc[98e3, "difference"] > 0
+
+
+def test_seeds_are_averaged_by_configuration():
+    found = over_seeds(pd.DataFrame({"N": [1, 1, 2], "L": [3.0, 5.0, 1.0]}), ["N"])
+    assert list(found["mean"]) == [4.0, 1.0]
+    assert found["sd"].iloc[0] == pytest.approx(np.sqrt(2))
+    assert np.isnan(found["sd"].iloc[1])
+    assert list(found["n"]) == [2, 1]
+
+
+def settings(noise: float) -> pd.DataFrame:
+    rng = np.random.default_rng(2)
+    return pd.DataFrame(
+        {
+            "objective": "distilled",
+            "N": 6000,
+            "D": 1000,
+            "N_T": 25e3,
+            "L_T": 3.0,
+            "seed": seed,
+            "lam": lam,
+            "L": 4.0 + 0.1 * (lam - 0.7) ** 2 + 0.3 * seed + noise * rng.standard_normal(),
+        }
+        for seed in range(4)
+        for lam in (0.0, 0.5, 0.7, 1.0)
+    )
+
+
+def test_the_best_setting_is_found_with_those_that_seeds_cannot_tell_from_it():
+    sharp = best_settings(settings(noise=1e-6), "lam").iloc[0]
+    assert (sharp["best"], sharp["low"], sharp["high"]) == (0.7, 0.7, 0.7)
+    assert sharp["worst"] == 0.0
+    assert sharp["cost"] == pytest.approx(0.049, abs=1e-4)
+    blurred = best_settings(settings(noise=0.05), "lam").iloc[0]
+    assert blurred["low"] < blurred["high"]
+
+
+def test_a_setting_that_no_seed_has_finished_is_refused():
+    table = settings(noise=0.0)
+    table = table[(table["lam"] != 0.5) | (table["seed"] > 3)]
+    gone = table.copy()
+    gone.loc[len(gone) + 100] = table.iloc[0].to_dict() | {"lam": 0.5, "seed": 9}
+    with pytest.raises(ValueError, match="no seed has run every value of lam"):
+        best_settings(gone, "lam")
