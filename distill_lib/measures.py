@@ -29,12 +29,15 @@ BINS_BY = {
     "confidence_teacher": CONFIDENCE_BINS,
     "frequency": FREQUENCY_BANDS,
     "repetition": 3,
+    "bracket": 3,
 }
 
 
 @dataclass(frozen=True)
 class Bin:
     """What a model does in the mean where positions are alike; means of an empty bin are None.
+
+    By "bracket" everything is said of the choice between the three closing brackets, not of the next token.
 
     Attributes
     ----------

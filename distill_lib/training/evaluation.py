@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from distill_lib.measures import Bin
+from distill_lib.training.brackets import choice_logits, closing_kinds, closings
 from distill_lib.training.calibration import BinSums, confidence_bins, frequency_bands, observe
 from distill_lib.training.copying import repetition
 from distill_lib.training.corpus import Corpus
@@ -124,7 +125,8 @@ class _Tally:
         self.band = frequency_bands(corpus)
         self.by_confidence, self.by_frequency = BinSums("confidence"), BinSums("frequency")
         self.by_teacher = BinSums("confidence_teacher") if teacher else None
-        self.by_repetition = None if isinstance(corpus, LanguageCorpus) else BinSums("repetition")
+        self.text = None if isinstance(corpus, LanguageCorpus) else corpus
+        self.of_text = [] if self.text is None else [BinSums("repetition"), BinSums("bracket")]
 
     def add(
         self, windows: NDArray[np.int64], logits: Tensor, labels: Tensor, teacher_logits: Tensor | None
@@ -132,8 +134,19 @@ class _Tally:
         """Add windows of text [B, T + 1] with what was predicted [B, T, V]."""
         values = self._by_confidence(observe(logits, labels, teacher_logits))
         self.by_frequency.add(self.band[windows[:, 1:]].reshape(-1), values)
-        assert self.by_repetition is not None
-        self.by_repetition.add(repetition(windows).reshape(-1), values)
+        assert self.text is not None
+        by_repetition, by_bracket = self.of_text
+        by_repetition.add(repetition(windows).reshape(-1), values)
+        closing = closings(self.text, windows)
+        row, place = np.nonzero(closing >= 0)
+        kinds = closing_kinds(self.text)
+        chosen, of_teacher = (
+            None if given is None else choice_logits(given[row, place], kinds)
+            for given in (logits, teacher_logits)
+        )
+        assert chosen is not None
+        answer = closing[row, place]
+        by_bracket.add(answer, _table(observe(chosen, torch.from_numpy(answer).to(labels), of_teacher)))
 
     def add_expected(self, logits: Tensor, truth: Tensor, teacher_logits: Tensor | None) -> None:
         """Add windows whose true next-token probabilities are known [B, T, V]."""
@@ -149,9 +162,7 @@ class _Tally:
         self.by_frequency.spread((truth @ members).flatten(0, 1).cpu().numpy(), values | flat)
 
     def _by_confidence(self, seen: dict[str, Tensor]) -> dict[str, NDArray[np.float64]]:
-        names = [name for name in seen if name != "top"]
-        table = torch.stack([seen[name].double().flatten() for name in names]).cpu().numpy()
-        values = dict(zip(names, table, strict=True))
+        values = _table(seen)
         self.by_confidence.add(confidence_bins(values["confidence"]), values)
         if self.by_teacher is not None:
             self.by_teacher.add(confidence_bins(values["confidence_teacher"]), values)
@@ -168,9 +179,16 @@ class _Tally:
             found["kl_teacher"] = sums.mean("kl_teacher")
             found["agreement"] = sums.mean("agreement")
             found["ece_teacher"] = sums.gap("confidence", "agreement")
-        ways = (sums, self.by_teacher, self.by_frequency, self.by_repetition)
+        ways = (sums, self.by_teacher, self.by_frequency, *self.of_text)
         found["bins"] = tuple(one for way in ways if way is not None for one in way.bins())
         return found
+
+
+def _table(seen: dict[str, Tensor]) -> dict[str, NDArray[np.float64]]:
+    """Fetch values of all positions from the device in one go."""
+    names = [name for name in seen if name != "top"]
+    table = torch.stack([seen[name].double().flatten() for name in names]).cpu().numpy()
+    return dict(zip(names, table, strict=True))
 
 
 def clustered_error(values: NDArray[np.float64], clusters: NDArray[np.int64]) -> float:
