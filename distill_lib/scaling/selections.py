@@ -60,6 +60,36 @@ def select(table: pd.DataFrame, preset: str, protocol: str, *, seeds: int | None
     return found[[*table.columns, *extra]]
 
 
+def for_laws(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Take the rows that the laws speak of: supervised runs, and students distilled as in the paper's main study.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A runs table.
+
+    Returns
+    -------
+    tuple of pandas.DataFrame
+        Supervised rows, of both halves of the corpus; distilled rows with lambda = tau = 1 and the forward
+        divergence from a whole teacher that is a run, for all steps, with ``N_S``, ``D_S`` and ``L_S`` beside
+        ``N``, ``D`` and ``L``. Diverged runs and those on repeated text are left out.
+    """
+    ended = table[(table["status"] == "ok") & table["epochs"].isna()]
+    taught = ended[
+        (ended["lam"] == 1.0)
+        & (ended["tau"] == 1.0)
+        & (ended["direction"] == "forward")
+        & ended["truncation"].isna()
+        & ended["distilled_share"].isna()
+        & ended["N_T"].notna()
+    ]
+    columns = {f"{name}_S": taught[name] for name in ("N", "D", "L")}
+    return ended[ended["objective"] == "supervised"].reset_index(drop=True), taught.assign(
+        **columns
+    ).reset_index(drop=True)
+
+
 def missing(table: pd.DataFrame, preset: str, protocol: str, *, seeds: int | None = None) -> int:
     """Count the runs of a protocol that a table does not hold, or holds as diverged.
 

@@ -9,7 +9,7 @@ from mini_runs import simulated, small_law
 from distill_lib import runs
 from distill_lib.scaling.protocols import PROTOCOLS, preset
 from distill_lib.scaling.scales import MINI
-from distill_lib.scaling.selections import missing, select
+from distill_lib.scaling.selections import for_laws, missing, select
 from distill_lib.scaling.simulated_runs import simulate_runs
 
 
@@ -63,3 +63,14 @@ def test_budgets_are_those_of_the_design():
 def test_what_cannot_be_selected_is_said(table, arguments, words):
     with pytest.raises(ValueError, match=words):
         select(table[table["tau"] == 2.0], *arguments, seeds=2)
+
+
+def test_laws_are_fitted_to_what_they_speak_of():
+    specs = preset("mini", ["mixing", "temperature", "direction", "truncation", "switching"], seeds=1)
+    table = simulate_runs(specs, small_law())
+    supervised, taught = for_laws(table)
+    assert set(supervised["objective"]) == {"supervised"}
+    plain = table[(table["objective"] == "distilled") & (table["lam"] == 1.0) & (table["tau"] == 1.0)]
+    odd = plain["truncation"].notna() | plain["distilled_share"].notna() | (plain["direction"] != "forward")
+    assert set(taught["run"]) == set(plain.loc[~odd, "run"])
+    assert taught["L_S"].equals(taught["L"])
