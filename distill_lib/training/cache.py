@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from filelock import FileLock
 from platformdirs import user_cache_path
@@ -58,6 +58,32 @@ def new_folder(target: Path) -> Iterator[Path]:
         draft.rename(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def new_file(target: Path) -> Iterator[IO[bytes]]:
+    """Write a file that appears under its name only when it is complete.
+
+    Parameters
+    ----------
+    target : Path
+        Where the file is to be; what lies there is replaced.
+
+    Yields
+    ------
+    file
+        An empty file beside the target, open for bytes; moved there if the block ends well and removed if not.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}-", delete=False) as file:
+        try:
+            yield file.file
+            file.flush()
+            os.fsync(file.fileno())  # a name that outlives a crash of the machine must not name less
+            Path(file.name).replace(target)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
 
 
 def lock_for(target: Path) -> FileLock:

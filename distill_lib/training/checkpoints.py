@@ -1,12 +1,18 @@
-"""Trained teachers, kept so that many students can share one: found by what made them, verified by hash."""
+"""Trained teachers, kept so that many students can share one, and unfinished runs, kept to go on with.
 
+Both are found by what made them and verified by hash: what is damaged counts as missing, and is made again.
+"""
+
+import io
 import json
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from distill_lib.scaling.specifications import ModelSpec, RunSpec
-from distill_lib.training.cache import code_hash, file_sha256, key_of, lock_for, new_folder
+from distill_lib.training.cache import code_hash, file_sha256, key_of, lock_for, new_file, new_folder
 from distill_lib.training.model import Decoder
 
 
@@ -33,7 +39,8 @@ def checkpoint_path(cache: Path, spec: RunSpec, corpus_id: str, device: str) -> 
     """
     text = ["corpus.py", "language_corpus.py", "sampling.py"]
     losses = ["losses.py", "divergences.py", "sparse_teachers.py"]
-    code = code_hash(["model.py", "trainer.py", "objectives.py", *losses, *text])
+    own = ["model.py", "trainer.py", "objectives.py", "logit_cache.py"]
+    code = code_hash([*own, *losses, *text])
     key = key_of([spec.spec_hash, corpus_id, code, torch.__version__, device])
     return cache / "checkpoints" / f"{spec.spec_hash}-{key}"
 
@@ -77,3 +84,52 @@ def load_checkpoint(folder: Path) -> Decoder | None:
         except (OSError, ValueError, KeyError):
             return None
     return model
+
+
+def save_state(path: Path, name: str, state: dict[str, Any]) -> None:
+    """Keep the state of an unfinished run, whole or not at all; the one before is replaced.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    name : str
+        The run, by the hash of its specification.
+    state : dict
+        Tensors and plain values, as ``torch.save`` writes them.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or the folder cannot be written; the state before is then still there.
+    """
+    buffer = io.BytesIO()
+    torch.save(state | {"name": name}, buffer)
+    content = buffer.getvalue()
+    with new_file(path) as file:
+        file.write(sha256(content).hexdigest().encode() + b"\n" + content)
+
+
+def load_state(path: Path, name: str) -> dict[str, Any] | None:
+    """Read the state of an unfinished run, if it is there and as it was written.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    name : str
+        The run, by the hash of its specification.
+
+    Returns
+    -------
+    dict or None
+        The state, on the CPU; None if it is missing, differs from its hash or is of another run.
+    """
+    try:
+        digest, _, content = path.read_bytes().partition(b"\n")
+    except OSError:
+        return None
+    if sha256(content).hexdigest().encode() != digest:
+        return None
+    state: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+    return state if state["name"] == name else None

@@ -31,6 +31,8 @@ class Order:
         Whether students will need its weights.
     measured : bool
         Whether it is in the table already, so that its weights alone are wanted.
+    sharing : int
+        Runs of the sweep, this one among them, that read the same windows with the same teacher.
     cost : float
         Work that it makes, in units of equal time.
     reported : float
@@ -40,6 +42,7 @@ class Order:
     spec: RunSpec
     keep: bool
     measured: bool
+    sharing: int = 1
     cost: float = field(init=False)
     reported: float = 0.0
 
@@ -56,7 +59,8 @@ class Order:
             The line, without its end.
         """
         spec = self.spec.model_dump(mode="json")
-        return json.dumps({"spec": spec, "keep": self.keep, "measured": self.measured})
+        order = {"keep": self.keep, "measured": self.measured, "sharing": self.sharing}
+        return json.dumps({"spec": spec, **order})
 
 
 class WorkerProcess:
@@ -68,8 +72,8 @@ class WorkerProcess:
         Folder of the corpus.
     cache : Path
         Cache folder, for the teachers.
-    device : str
-        "cpu", "cuda" or "auto".
+    settings : dict
+        What `worker.Worker` takes beside them, by name.
     messages : Queue
         Where its messages go, each with the process that sent it; None once it has ended.
     """
@@ -78,24 +82,25 @@ class WorkerProcess:
         self,
         corpus: Path,
         cache: Path,
-        device: str,
+        settings: dict[str, Any],
         messages: Messages,
     ) -> None:
         self.order: Order
         package = str(Path(__file__).resolve().parents[2])
         paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
         # One thread each: threads of one worker only take the cores from the other.
-        settings = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        variables = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         # Glibc gives every freed logit tensor back to the system and fetches it again, page by page: a
         # third of a step at these sizes. Told to keep memory, it does not; other systems ignore this.
-        settings |= dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(2**30))
+        variables |= dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(2**30))
+        arguments = [str(corpus), str(cache), json.dumps(settings)]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "distill_lib.training.worker", str(corpus), str(cache), device],
+            [sys.executable, "-m", "distill_lib.training.worker", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, **settings, "PYTHONPATH": paths},
+            env={**os.environ, **variables, "PYTHONPATH": paths},
         )
         self._words: list[str] = []
         self._threads = [

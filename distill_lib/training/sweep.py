@@ -26,6 +26,8 @@ from distill_lib.training.language_corpus import LanguageCorpus
 from distill_lib.training.processes import Messages, Order, WorkerProcess
 from distill_lib.training.progress import Reporter
 
+#: Bytes that kept teacher logits may take, unless told otherwise: what a mini grid needs.
+LOGIT_BYTES = 2 * 10**9
 
 class SweepError(ValueError):
     """A sweep cannot start, or had to stop; says in one line why and what to do."""
@@ -94,6 +96,8 @@ def run_sweep(
     cache: Path | str | None = None,
     quiet: bool = False,
     command: str = "run_sweep",
+    logit_bytes: int = LOGIT_BYTES,
+    save_every: float = 30.0,
 ) -> pd.DataFrame:
     """Train all runs that the table does not hold yet, teachers before their students.
 
@@ -113,6 +117,10 @@ def run_sweep(
         Report no progress.
     command : str
         What the manifest calls this sweep.
+    logit_bytes : int
+        Bytes that kept teacher logits may take in the cache; 0 keeps none. The runs are the same either way.
+    save_every : float
+        Time from one kept state of an unfinished run to the next, s; a killed sweep loses no more than that.
 
     Returns
     -------
@@ -132,6 +140,10 @@ def run_sweep(
         raise SweepError("training needs tokenizers: pip install 'distill-lib[train]'")
     if workers < 1:
         raise SweepError(f"workers={workers}: at least one worker is needed")
+    if logit_bytes < 0:
+        raise SweepError(f"logit_bytes={logit_bytes}: give the bytes that logits may take, or 0 for none")
+    if save_every < 0:
+        raise SweepError(f"save_every={save_every}: give a time in seconds, 0 or more")
     if not specs:
         raise SweepError("no runs are asked for")
     if len({spec.corpus for spec in specs}) > 1:
@@ -143,7 +155,8 @@ def run_sweep(
             if torn is not None:
                 reporter.say(f"{table.name}: a torn line was set aside in {table.name}.torn")
         sweep = _Sweep(table, corpus, specs, command)
-        sweep.run(workers, device, cache_folder(cache), reporter)
+        settings = {"device": device, "logit_bytes": logit_bytes, "save_every": save_every}
+        sweep.run(workers, cache_folder(cache), settings, reporter)
         reporter.say(f"{len(sweep.rows)} runs in {table}")
     return runs.read(table)
 
@@ -200,8 +213,7 @@ class _Sweep:
             for key, spec in wanted.items()
             if key in missing or (key in needed and self.rows[key]["status"] == "ok")
         ]
-        # Teachers first, since others wait for them; then the longest, so that no worker ends alone.
-        self.waiting = sorted(orders, key=lambda order: (not order.keep, -order.cost))
+        self.waiting = in_turn(orders)
         self.total = sum(order.cost for order in orders)
         self.ready_teachers = {OracleSpec().spec_hash}
         self._begin_manifest(command, wanted)
@@ -233,7 +245,7 @@ class _Sweep:
             names = [row["run"] for row in self.rows.values() if row["run"] not in claimed]
             self.manifest["sweeps"][-1]["runs"] += names
 
-    def run(self, workers: int, device: str, cache: Path, reporter: Reporter) -> None:
+    def run(self, workers: int, cache: Path, settings: dict[str, Any], reporter: Reporter) -> None:
         """Hand out orders until none is left; stop every worker, whatever happens."""
         if not self.waiting:
             return
@@ -241,7 +253,7 @@ class _Sweep:
         messages: Messages = queue.Queue()
         with contextlib.ExitStack() as stack:
             idle = [
-                stack.enter_context(WorkerProcess(self.corpus.folder, cache, device, messages))
+                stack.enter_context(WorkerProcess(self.corpus.folder, cache, settings, messages))
                 for _ in range(min(workers, len(self.waiting)))
             ]
             busy: set[WorkerProcess] = set()
@@ -272,13 +284,17 @@ class _Sweep:
         """Take in a message; True if its worker is free again."""
         order = process.order
         if message is None:
+            code = process.wait()
+            ended = "was killed, most likely out of memory" if code == -9 else f"ended with code {code}"
             raise SweepError(
-                f"{order.spec.run}: its worker ended with code {process.wait()} "
-                f"({process.last_words() or 'no message; out of memory?'}): "
-                "try --workers 1; run the same command to resume"
+                f"{order.spec.run}: its worker {ended} ({process.last_words() or 'no message'}): lower "
+                "batch_tokens or the size of the model, or try --workers 1; run the same command to resume"
             )
         if message["event"] == "failed":
             raise SweepError(f"{order.spec.run}: {message['reason']}; run the same command to resume")
+        if message["event"] == "note":
+            reporter.say(message["text"])
+            return False
         if message["event"] == "progress":
             done = order.cost * message["tokens"] / (order.spec.D + order.spec.eval_tokens / 3)
             order.reported += done
@@ -308,6 +324,41 @@ class _Sweep:
         self.rows[spec.spec_hash] = row
         self._claim()
         runs.write_manifest(self.table, self.manifest)
+
+
+def in_turn(orders: Sequence[Order]) -> list[Order]:
+    """Put orders in the order in which they are handed out, and count who shares a teacher's logits.
+
+    Teachers come first, since others wait for them. Then come students that read the same windows with the
+    same teacher, next to each other, so that logits kept for them are used while they are there. Among
+    themselves, and among all others, the longest go first, so that no worker ends alone.
+
+    Parameters
+    ----------
+    orders : sequence of Order
+        The runs; their `sharing` is set.
+
+    Returns
+    -------
+    list of Order
+        The same, sorted.
+    """
+    groups: dict[tuple[Any, ...], list[Order]] = {}
+    for order in orders:
+        spec = order.spec
+        if isinstance(spec.teacher, RunSpec) and spec.distilled_steps:
+            key = (spec.teacher.spec_hash, spec.split, spec.seed, spec.model.seq_len)
+            groups.setdefault(key, []).append(order)
+    weight: dict[str, tuple[float, str]] = {}  # of the group that a run belongs to
+    for key, members in groups.items():
+        for order in members:
+            order.sharing = len(members)
+            if len(members) > 1:
+                weight[order.spec.spec_hash] = (-sum(each.cost for each in members), str(key))
+    return sorted(
+        orders,
+        key=lambda order: (not order.keep, *weight.get(order.spec.spec_hash, (0.0, "")), -order.cost),
+    )
 
 
 def row_of(spec: RunSpec, measures: dict[str, Any], rows: dict[str, dict[str, Any]]) -> dict[str, Any]:

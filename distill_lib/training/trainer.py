@@ -1,17 +1,23 @@
 """One run: from a specification to a trained model and its measures."""
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from distill_lib.scaling.specifications import RunSpec
+from distill_lib.scaling.specifications import OracleSpec, RunSpec
+from distill_lib.training.checkpoints import load_state, save_state
 from distill_lib.training.corpus import Corpus
 from distill_lib.training.evaluation import Evaluation, evaluate
 from distill_lib.training.language_corpus import LanguageCorpus
+from distill_lib.training.logit_cache import LogitCache, half
 from distill_lib.training.model import Decoder
 from distill_lib.training.objectives import reading_order, step_loss
 
@@ -59,6 +65,9 @@ def train(
     teacher: nn.Module | None = None,
     device: str = "cpu",
     report: Callable[[int], None] | None = None,
+    kept_logits: LogitCache | None = None,
+    state: Path | None = None,
+    save_every: float = 30.0,
 ) -> Training:
     """Train and measure one model; the same specification gives the same bits on one machine.
 
@@ -74,6 +83,14 @@ def train(
         "cpu", "cuda", or "auto" for a GPU where there is one.
     report : callable or None
         Called with the number of tokens trained on since the last call.
+    kept_logits : LogitCache or None
+        Where the logits of this teacher are kept for all students; None to ask the teacher at each step. The
+        student is the same.
+    state : Path or None
+        File in which the unfinished run is kept; a run that was killed goes on from there, to the same bits.
+        None keeps nothing. It is removed at the end.
+    save_every : float
+        Time from one such state to the next, s.
 
     Returns
     -------
@@ -98,16 +115,22 @@ def train(
         model.optimiser_groups(spec.lr, spec.weight_decay), betas=(0.9, 0.95), fused=True
     )
     peaks = [group["lr"] for group in optimiser.param_groups]
+    first, earlier = 0, 0.0
+    if state is not None and (found := load_state(state, spec.spec_hash)) is not None:
+        model.load_state_dict(found["model"])
+        optimiser.load_state_dict(found["optimiser"])
+        first, earlier = found["step"], found["seconds"]
+        if report is not None:
+            report(first * spec.batch_tokens)
 
-    started = time.perf_counter()
+    started = saved = time.perf_counter()
     finite = True
-    for step, index in enumerate(order):
-        window = torch.from_numpy(corpus.windows(spec.split, index, spec.model.seq_len)).to(place)
+    for step in range(first, spec.steps):
+        window = torch.from_numpy(corpus.windows(spec.split, order[step], spec.model.seq_len)).to(place)
         tokens, labels = window[:, :-1], window[:, 1:]
         teacher_logits = None
         if teacher is not None and step < spec.distilled_steps:
-            with torch.no_grad():
-                teacher_logits = teacher(tokens)
+            teacher_logits = _ask(spec, teacher, kept_logits, order, step, tokens)
         loss = step_loss(spec, model(tokens), labels, teacher_logits)
         optimiser.zero_grad()
         loss.backward()
@@ -121,20 +144,52 @@ def train(
                 finite = False
                 break
             if report is not None:
-                report((step % _REPORT_EVERY + 1) * spec.batch_tokens)
+                report((step + 1 - max(first, step // _REPORT_EVERY * _REPORT_EVERY)) * spec.batch_tokens)
+            now = time.perf_counter()
+            if state is not None and now - saved >= save_every and step + 1 < spec.steps:
+                content = {
+                    "model": model.state_dict(),
+                    "optimiser": optimiser.state_dict(),
+                    "step": step + 1,
+                    "seconds": earlier + now - started,
+                }
+                with contextlib.suppress(OSError):  # on a full disk the run goes on: it need not be lost
+                    save_state(state, spec.spec_hash, content)
+                saved = time.perf_counter()
     trained = time.perf_counter() - started
 
     evaluation = evaluate(model, corpus, spec.eval_tokens, teacher) if finite else None
     if evaluation is not None and not math.isfinite(evaluation.L):
         evaluation = None
+    if state is not None:
+        state.unlink(missing_ok=True)
     return Training(
         model=model,
         evaluation=evaluation,
-        seconds=time.perf_counter() - started,
-        tokens_per_s=(step + 1) * spec.batch_tokens / trained,
+        seconds=earlier + time.perf_counter() - started,
+        tokens_per_s=(step + 1 - first) * spec.batch_tokens / trained,
         device=place.type if place.type == "cpu" else f"{place.type} ({torch.cuda.get_device_name(place)})",
         epochs=epochs,
     )
+
+
+def _ask(
+    spec: RunSpec,
+    teacher: nn.Module,
+    kept: LogitCache | None,
+    order: NDArray[np.int64],
+    step: int,
+    tokens: Tensor,
+) -> Tensor:
+    if kept is not None:
+        width = order.shape[1]
+        logits = kept.logits(order.reshape(-1), step * width, width)
+        if logits is not None:
+            return logits.to(tokens.device)
+    with torch.no_grad():
+        logits = teacher(tokens)
+    # An oracle states the truth, which is not rounded; a trained teacher speaks as it would from the cache.
+    return logits if isinstance(spec.teacher, OracleSpec) else half(logits)
 
 
 def _blame_teacher(spec: RunSpec, teacher_logits: Tensor | None) -> None:

@@ -1,9 +1,10 @@
 """One worker process of a sweep: a run comes in as a line of JSON, its progress and measures go out so.
 
-Started by `sweep` as ``python -m distill_lib.training.worker CORPUS CACHE DEVICE``, never by hand. A worker
+Started by `sweep` as ``python -m distill_lib.training.worker CORPUS CACHE SETTINGS``, never by hand. A worker
 ends when its input does, so that none outlives its sweep, however that ended.
 """
 
+import errno
 import json
 import signal
 import sys
@@ -15,9 +16,11 @@ import torch
 from torch import nn
 
 from distill_lib.scaling.specifications import OracleSpec, RunSpec
+from distill_lib.training.cache import CACHE_VARIABLE
 from distill_lib.training.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
 from distill_lib.training.corpus import Corpus, load_corpus
 from distill_lib.training.language_corpus import LanguageCorpus
+from distill_lib.training.logit_cache import LogitCache, worth_caching
 from distill_lib.training.oracle import Oracle
 from distill_lib.training.trainer import resolve_device, train
 
@@ -33,14 +36,26 @@ class Worker:
         Cache folder, for the teachers.
     device : str
         "cpu", "cuda" or "auto".
+    logit_bytes : int
+        Bytes that kept teacher logits may take; 0 for none.
+    save_every : float
+        Time from one kept state of an unfinished run to the next, s.
     """
 
-    def __init__(self, corpus: Corpus | LanguageCorpus, cache: Path, device: str) -> None:
+    def __init__(
+        self,
+        corpus: Corpus | LanguageCorpus,
+        cache: Path,
+        device: str,
+        logit_bytes: int,
+        save_every: float,
+    ) -> None:
         self._corpus, self._cache = corpus, cache
+        self._logit_bytes, self._save_every = logit_bytes, save_every
         self._device = resolve_device(device).type
         self._teacher: tuple[str, nn.Module] | None = None
 
-    def run(self, spec: RunSpec, keep: bool, measured: bool) -> None:
+    def run(self, spec: RunSpec, keep: bool, measured: bool, sharing: int = 1) -> None:
         """Train one run and report it.
 
         Parameters
@@ -51,17 +66,23 @@ class Worker:
             Keep the weights, since students will need them.
         measured : bool
             The run is in the table already: only its weights are wanted, from the cache if they are there.
+        sharing : int
+            Students of the sweep, this one among them, that share teacher and windows.
         """
         folder = checkpoint_path(self._cache, spec, self._corpus.id, self._device)
         if measured and load_checkpoint(folder) is not None:
             emit(event="done", measures=None)
             return
+        teacher = self._load_teacher(spec.teacher) if spec.teacher is not None else None
         result = train(
             spec,
             self._corpus,
-            teacher=self._load_teacher(spec.teacher) if spec.teacher is not None else None,
+            teacher=teacher,
             device=self._device,
             report=lambda tokens: emit(event="progress", tokens=tokens),
+            kept_logits=self._kept_logits(spec, teacher, sharing),
+            state=self._cache / "unfinished" / f"{folder.name}.state",
+            save_every=self._save_every,
         )
         if keep and not result.diverged:
             save_checkpoint(folder, result.model)
@@ -76,6 +97,23 @@ class Worker:
         }
         emit(event="done", measures=measures)
 
+    def _kept_logits(self, spec: RunSpec, teacher: nn.Module | None, sharing: int) -> LogitCache | None:
+        if teacher is None or not isinstance(spec.teacher, RunSpec):
+            return None
+        if not self._logit_bytes or not worth_caching(spec.teacher.model, sharing):
+            return None
+        source = checkpoint_path(self._cache, spec.teacher, self._corpus.id, self._device)
+        return LogitCache(
+            self._cache / "logits",
+            f"{source.name}-s{spec.seed}",
+            teacher.to(self._device),
+            self._corpus,
+            spec.split,
+            spec.model.seq_len,
+            limit=self._logit_bytes,
+            note=lambda line: emit(event="note", text=f"{spec.run}: {line}"),
+        )
+
     def _load_teacher(self, spec: RunSpec | OracleSpec) -> nn.Module:
         if self._teacher is None or self._teacher[0] != spec.spec_hash:
             if isinstance(spec, OracleSpec):
@@ -84,7 +122,9 @@ class Worker:
                 return self._teacher[1]
             teacher = load_checkpoint(checkpoint_path(self._cache, spec, self._corpus.id, self._device))
             if teacher is None:
-                raise FileNotFoundError(f"the weights of teacher {spec.run} are gone from the cache")
+                raise FileNotFoundError(
+                    f"the weights of teacher {spec.run} are gone from the cache, or damaged"
+                )
             self._teacher = (spec.spec_hash, teacher)
         return self._teacher[1]
 
@@ -100,21 +140,47 @@ def emit(**message: Any) -> None:
     print(json.dumps(message), file=sys.__stdout__, flush=True)
 
 
+def reason(error: Exception) -> str:
+    """Say why a run failed, and what to do about what is known.
+
+    Parameters
+    ----------
+    error : Exception
+        What was raised.
+
+    Returns
+    -------
+    str
+        One line.
+    """
+    said = f"{type(error).__name__}: {error}".splitlines()[0]
+    # The allocator of PyTorch for the CPU raises a plain RuntimeError.
+    starved = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(
+        error
+    )
+    if starved:
+        return f"out of memory ({said}): lower batch_tokens or the size of the model, or take fewer --workers"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"the disk of the cache is full ({said}): free some space or move the cache ({CACHE_VARIABLE})"
+    return said
+
+
 def main() -> None:
     """Serve runs until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep decides when its workers stop
     sys.stdout = sys.stderr  # the real one carries messages only
     torch.set_num_threads(1)
-    folder, cache, device = sys.argv[1:]
-    worker = Worker(load_corpus(Path(folder)), Path(cache), device)
+    folder, cache, settings = sys.argv[1:]
+    worker = Worker(load_corpus(Path(folder)), Path(cache), **json.loads(settings))
     for line in sys.stdin:
         order = json.loads(line)
         try:
-            worker.run(RunSpec.model_validate(order["spec"]), order["keep"], order["measured"])
+            spec = RunSpec.model_validate(order.pop("spec"))
+            worker.run(spec, **order)
         except BrokenPipeError:
             return
         except Exception as error:  # told to the sweep, which names the run
-            emit(event="failed", reason=f"{type(error).__name__}: {error}")
+            emit(event="failed", reason=reason(error))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,13 @@ import torch
 from tiny import tiny_run
 
 from distill_lib.training import checkpoints
-from distill_lib.training.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
+from distill_lib.training.checkpoints import (
+    checkpoint_path,
+    load_checkpoint,
+    load_state,
+    save_checkpoint,
+    save_state,
+)
 from distill_lib.training.model import Decoder
 
 
@@ -60,3 +67,36 @@ def test_an_interrupted_save_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(KeyboardInterrupt):
         save_checkpoint(tmp_path / "a", Decoder(tiny_run().model))
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".lock"] == []
+
+
+def test_a_state_comes_back_and_damage_is_noticed(tmp_path: Path):
+    path = tmp_path / "folder" / "a.state"
+    state = {"step": 3, "weights": {"w": torch.arange(5.0)}}
+    assert load_state(path, "run") is None
+    save_state(path, "run", state)
+    found = load_state(path, "run")
+    assert found is not None
+    assert found["step"] == 3
+    assert torch.equal(found["weights"]["w"], state["weights"]["w"])
+    assert load_state(path, "another run") is None
+    whole = path.read_bytes()
+    for content in (whole[:-1], b"x" + whole[1:], whole[:200] + b"!" + whole[201:], b""):
+        path.write_bytes(content)
+        assert load_state(path, "run") is None
+
+
+def test_a_full_disk_leaves_the_state_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "a.state"
+    save_state(path, "run", {"step": 1})
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            save_state(path, "run", {"step": 2})
+    found = load_state(path, "run")
+    assert found is not None
+    assert found["step"] == 1
+    assert list(tmp_path.iterdir()) == [path]

@@ -19,7 +19,7 @@ from tiny import tiny_run
 
 from distill_lib import runs
 from distill_lib.measures import calibration_error, read_measures
-from distill_lib.scaling.specifications import CorpusSpec
+from distill_lib.scaling.specifications import CorpusSpec, ModelSpec
 from distill_lib.training import sweep as module
 from distill_lib.training.corpus import Corpus
 from distill_lib.training.sweep import SweepError, run_preset, run_sweep
@@ -199,8 +199,67 @@ def test_a_worker_that_dies_is_named(
         process._process.kill()
 
     monkeypatch.setattr(module.WorkerProcess, "send", send_and_kill)
-    with pytest.raises(SweepError, match=r"its worker ended with code -9 .*out of memory\?"):
+    with pytest.raises(SweepError, match=r"its worker was killed.*out of memory"):
         run_sweep([TEACHER], tmp_path / "t.csv", cache=cache, quiet=True)
+
+
+def test_students_of_one_teacher_and_seed_stand_together_after_the_teachers():
+    other = tiny_run(split="teacher", seed=9)
+    plain = [tiny_run(D=2**10 * k) for k in (1, 30, 2)]
+    first = [tiny_run(D=2**10 * k).distilled_from(TEACHER) for k in (1, 3)]
+    second = [tiny_run(D=2**10 * k, seed=1).distilled_from(TEACHER) for k in (4, 5)]
+    alone = tiny_run(D=2**10 * 20).distilled_from(other)
+    unasked = tiny_run(D=2**10 * 2).distilled_from(TEACHER, lam=0.0)
+    orders = [
+        module.Order(spec, keep=spec in (TEACHER, other), measured=False)
+        for spec in [*plain, *first, alone, unasked, *second, TEACHER, other]
+    ]
+    found = module.in_turn(orders)
+    assert {order.spec.split for order in found[:2]} == {"teacher"}
+    assert [order.spec for order in found[2:6]] == [second[1], second[0], first[1], first[0]]
+    assert [order.sharing for order in found[2:]] == [2] * 4 + [1] * 5
+    costs = [order.cost for order in found[6:]]
+    assert costs == sorted(costs, reverse=True)
+
+
+def test_a_sweep_that_keeps_logits_gives_the_rows_of_one_that_does_not(
+    swept: Path, cache: Path, corpus: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    large = tiny_run(split="teacher", model=ModelSpec(d_model=32, seq_len=32), D=2**12)
+    students = [tiny_run(D=2**11 * k).distilled_from(large) for k in (1, 2)]
+    kept = run_sweep(students, tmp_path / "kept.csv", workers=2, cache=cache)
+    assert len(list(cache.glob(f"logits/{large.spec_hash}-*-s0/*.logits"))) == 2
+    assert "damaged" not in capsys.readouterr().err
+    for student in students:  # one at a time, none shares
+        frame = run_sweep([student], tmp_path / "live.csv", workers=1, cache=cache, quiet=True)
+    same = [frame.set_index("run")[MEASURED].sort_index() for frame in (kept, frame)]
+    pd.testing.assert_frame_equal(*same, check_exact=True)
+    assert not list(cache.glob("unfinished/*"))
+
+
+def test_a_run_that_was_killed_within_goes_on_where_it_was(
+    corpus: Corpus, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    table, spec = tmp_path / "table.csv", tiny_run(D=2**16, repeat=True, seed=11)
+    handle = module._Sweep._handle
+
+    def kill_half_way(*given: object) -> bool:
+        _, process, *_ = given
+        if any(cache.glob(f"unfinished/{spec.spec_hash}-*.state")):
+            process._process.kill()
+        return handle(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module._Sweep, "_handle", kill_half_way)
+        with pytest.raises(SweepError, match=r"lower batch_tokens.*run the same command to resume"):
+            run_sweep([spec], table, workers=1, cache=cache, quiet=True, save_every=0.0)
+    (state,) = cache.glob(f"unfinished/{spec.spec_hash}-*.state")
+    broken = run_sweep([spec], table, workers=1, cache=cache, quiet=True)
+    assert not state.exists()
+    whole = run_sweep([spec], tmp_path / "whole.csv", workers=1, cache=cache, quiet=True)
+    pd.testing.assert_frame_equal(
+        broken[["L", "L_se", "epochs"]], whole[["L", "L_se", "epochs"]], check_exact=True
+    )
 
 
 def test_another_corpus_is_refused(swept: Path, cache: Path):
@@ -252,3 +311,9 @@ def test_an_unknown_preset_is_answered_with_the_known_ones():
 def test_numbers_that_make_no_sense_are_refused(options: dict, tmp_path: Path):
     with pytest.raises(SweepError, match="=0"):
         run_preset("smoke", out=tmp_path, **options)
+
+
+@pytest.mark.parametrize("options", [{"logit_bytes": -1}, {"save_every": -1.0}])
+def test_settings_below_zero_are_refused(options: dict, tmp_path: Path):
+    with pytest.raises(SweepError, match="=-1"):
+        run_sweep([TEACHER], tmp_path / "t.csv", **options)

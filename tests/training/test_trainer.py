@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
+import signal
+import subprocess
+import sys
+import time
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
 from tiny import tiny_run
 
 from distill_lib.training import trainer
+from distill_lib.training.checkpoints import load_state
 from distill_lib.training.corpus import Corpus, CorpusError
 from distill_lib.training.trainer import rate, resolve_device, train
 
@@ -79,6 +86,61 @@ def test_a_diverged_run_ends_early_and_says_so(corpus: Corpus):
     assert result.diverged
     assert result.evaluation is None
     assert sum(reported) < 2**13
+
+
+KILLED = """
+import json, sys
+from pathlib import Path
+import torch
+from distill_lib.scaling.specifications import RunSpec
+from distill_lib.training.corpus import open_corpus
+from distill_lib.training.trainer import train
+torch.set_num_threads(1)
+spec = RunSpec.model_validate(json.loads(sys.argv[1]))
+train(spec, open_corpus(spec.corpus, sys.argv[2]), state=Path(sys.argv[3]), save_every=0.0)
+"""
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(corpus: Corpus, cache: Path, tmp_path: Path):
+    spec, state = tiny_run(D=2**16 + 3 * 256, repeat=True, seed=7), tmp_path / "run.state"
+    command = [sys.executable, "-c", KILLED, json.dumps(spec.model_dump(mode="json")), str(cache), str(state)]
+    process = subprocess.Popen(command)
+    deadline = time.monotonic() + 300
+    while not state.exists():
+        assert time.monotonic() < deadline, "no state"
+        assert process.poll() is None, "ended before it could be killed"
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    step = load_state(state, spec.spec_hash)["step"]
+    assert 0 < step < spec.steps
+    reported: list[int] = []
+    resumed = train(spec, corpus, state=state, report=reported.append)
+    assert reported[0] == step * spec.batch_tokens
+    assert sum(reported) == spec.D
+    assert not state.exists()
+    unbroken = train(spec, corpus)
+    assert resumed.evaluation == unbroken.evaluation
+    for one, other in zip(resumed.model.parameters(), unbroken.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_damaged_state_begins_again(corpus: Corpus, tmp_path: Path):
+    spec, state = tiny_run(D=2**12), tmp_path / "run.state"
+    state.write_bytes(b"no state")
+    assert train(spec, corpus, state=state).evaluation == train(spec, corpus).evaluation
+
+
+def test_a_run_whose_state_cannot_be_kept_goes_on(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(trainer, "save_state", full)
+    spec = tiny_run(D=2**13)
+    found = train(spec, corpus, state=tmp_path / "run.state", save_every=0.0).evaluation
+    assert found == train(spec, corpus).evaluation
 
 
 def test_a_teacher_is_given_exactly_when_it_is_needed(corpus: Corpus, teacher: trainer.Training):
