@@ -25,7 +25,9 @@ VERDICTS: tuple[Verdict, ...] = ("same", "trend", "differs", "not testable here"
 KINDS: tuple[Kind, ...] = ("published law", "our runs", "simulated", "closed form", "not yet")
 """What a figure is drawn from."""
 
-_FUNCTION = re.compile(r"fig(\d{2})_\w+")
+_FUNCTION = re.compile(r"fig(\d{2})([a-c]?)_\w+")
+# Panels that a function named after another figure draws.
+_ALSO = {"38a": ("02", ""), "38b": ("03", "a")}
 _STORED = re.compile(r"[a-z_]+")
 _FILE = "figure_verdicts.csv"
 
@@ -50,7 +52,7 @@ def figure_index(notebooks: str | Path | None = None) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row per figure entry, then one per table: figure, title, place, kind, function, chapter,
-        verdict, reason. Several chapters are separated by blanks; what there is not is an empty string.
+        verdict, reason. Several functions or chapters are separated by blanks; what there is not is an empty string.
 
     Raises
     ------
@@ -61,9 +63,9 @@ def figure_index(notebooks: str | Path | None = None) -> pd.DataFrame:
     judged = verdicts().set_index("figure")
     rows = []
     for row in paper.table("figures").to_dict("records"):
-        function = _function_of(row["figure"])
+        functions = _functions_of(row["figure"])
         finding = _finding(judged, row["figure"], _WAITS_FOR[row["data"]])
-        where = (row["title"], row["place"], function, _chapters(code, function))
+        where = (row["title"], row["place"], " ".join(functions), _chapters(code, *functions))
         rows.append((row["figure"], *where, *finding))
     for row in paper.table("tables").to_dict("records"):
         name, stored = f"Table {row['table']}", row["stored_in"]
@@ -106,15 +108,21 @@ def _finding(judged: pd.DataFrame, name: str, waits_for: str) -> tuple[str, str,
     return "not yet", "open", f"waits for {waits_for}"
 
 
-def _function_of(figure: str) -> str:
-    """Return the name of the function that draws an entry such as 9 or 36a; empty if there is none."""
-    return _functions().get(int(figure.rstrip("abc")), "")
+def _functions_of(figure: str) -> tuple[str, ...]:
+    """Return the names of the functions that draw an entry such as 9 or 36a; of the panel's own first."""
+    number, panel = _ALSO.get(figure, (f"{int(figure.rstrip('abc')):02d}", figure.lstrip("0123456789")))
+    known = _functions()
+    return (*known.get((number, panel), ()), *(known.get((number, ""), ()) if panel else ()))
 
 
 @functools.cache
-def _functions() -> dict[int, str]:
-    matches = (_FUNCTION.fullmatch(name) for name in figures.__all__)
-    return {int(match[1]): match[0] for match in matches if match}
+def _functions() -> dict[tuple[str, str], tuple[str, ...]]:
+    found: dict[tuple[str, str], tuple[str, ...]] = {}
+    for name in figures.__all__:
+        match = _FUNCTION.fullmatch(name)
+        if match:
+            found[match[1], match[2]] = (*found.get((match[1], match[2]), ()), name)
+    return found
 
 
 def _code_of(notebooks: str | Path | None) -> dict[str, str]:
@@ -133,6 +141,8 @@ def _code_of(notebooks: str | Path | None) -> dict[str, str]:
     return code
 
 
-def _chapters(code: dict[str, str], function: str) -> str:
-    """Return the chapters that call a function, separated by blanks."""
-    return " ".join(name for name, text in code.items() if function and function in text)
+def _chapters(code: dict[str, str], *functions: str) -> str:
+    """Return the chapters that call one of the functions, separated by blanks."""
+    return " ".join(
+        name for name, text in code.items() if any(function and function in text for function in functions)
+    )

@@ -1,0 +1,263 @@
+"""Claims about runs, judged by our own: small models, the paper's designs, seeds and intervals beside every answer.
+
+Our models are thousands of times smaller than the paper's, on another corpus. So a number that the paper states
+for its sizes is not expected here; what can hold or fail is its direction, and that alone is judged.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from distill_lib import runs
+from distill_lib.ledger.registry import LAW_ACCURACY, Check, Finding, Verdict, check, claimed
+from distill_lib.scaling.best_settings import best_settings
+from distill_lib.scaling.comparison import mean_interval
+from distill_lib.scaling.laws import DistillationLaw
+from distill_lib.scaling.records import place
+from distill_lib.scaling.selections import missing, select
+from distill_lib.scaling.wording import count
+
+PRESET = "mini"
+"""Scale of the runs that claims are judged by."""
+
+
+@functools.cache
+def our_runs() -> pd.DataFrame | None:
+    """Read the committed table of runs.
+
+    Returns
+    -------
+    pandas.DataFrame or None
+        The table; None where it is not at hand.
+    """
+    path = place(f"runs/{PRESET}.csv")
+    return runs.read(path) if path.is_file() else None
+
+
+def judged_by(protocol: str) -> Callable[[Callable[[pd.DataFrame], Finding]], Check]:
+    """Make a check of a function of a protocol's runs; it is open until all of them are there.
+
+    Parameters
+    ----------
+    protocol : str
+        Name of the protocol.
+
+    Returns
+    -------
+    callable
+        Decorator.
+    """
+
+    def enter(judge: Callable[[pd.DataFrame], Finding]) -> Check:
+        @functools.wraps(judge)
+        def look(law: DistillationLaw) -> Finding:
+            table = our_runs()
+            if table is None:
+                return Finding("waits for runs of our own: none are at hand", "open")
+            lacking = missing(table, PRESET, protocol)
+            if lacking:
+                return Finding(f"waits for {lacking} more runs of the protocol {protocol}", "open")
+            return judge(select(table, PRESET, protocol))
+
+        return look
+
+    return enter
+
+
+@check("c24")
+@judged_by("teacher_isoflops")
+def _the_teachers_loss_alone(table: pd.DataFrame) -> Finding:
+    taught = _taught(table)
+    worst, noise = 0.0, 0.0
+    for _, student in taught.groupby("N"):
+        mean = student.groupby("teacher_run")[["L", "L_T"]].mean().astype(float)
+        curve = np.polyfit(mean["L_T"], mean["L"], 3)
+        worst = max(worst, float(np.abs(mean["L"] / np.polyval(curve, mean["L_T"]) - 1).max()))
+        spread = student.groupby("teacher_run")["L"].std() / np.sqrt(student["seed"].nunique())
+        noise = max(noise, float((spread / mean["L"]).mean()))
+    teachers = taught["teacher_run"].nunique()
+    words = f"{teachers} teachers: losses lie within {100 * worst:.2f} % of one curve of L_T (seeds explain {100 * noise:.2f} %)"
+    if worst < LAW_ACCURACY:
+        return Finding(words, "same")
+    return Finding(words, "trend" if worst < 2 * LAW_ACCURACY else "differs")
+
+
+@check("c57")
+@judged_by("capacity_gap")
+def _divergence_grows(table: pd.DataFrame) -> Finding:
+    taught = _taught(table)
+    steps, ends = [], []
+    for _, student in taught.groupby(["N", "D"]):
+        mean = student.groupby("N_T")["kl_teacher"].mean().astype(float).to_numpy()
+        steps += list(np.diff(mean) > 0)
+        ends.append(mean[-1] > mean[0])
+    words = f"grows from one teacher size to the next in {sum(steps)} of {len(steps)} cases, from end to end in {sum(ends)} of {len(ends)}"
+    verdict: Verdict = "same" if all(steps) else "trend" if all(ends) else "differs"
+    return Finding(words, verdict)
+
+
+@check("c58")
+@judged_by("long_students")
+def _passes_and_returns(table: pd.DataFrame) -> Finding:
+    taught = _taught(table)
+    student = taught[taught["N"] > taught["N_T"]]
+    above = student.assign(above=student["L"] - student["L_T"]).pivot_table(
+        index="seed", columns="D", values="above"
+    )
+    least, last = above.mean().idxmin(), above.columns[-1]
+    dip, end = (mean_interval(above[D].to_numpy()) for D in (least, last))
+    words = (
+        f"least {dip.mean:+.4f} [{dip.low:+.4f}, {dip.high:+.4f}] nats from the teacher at {count(float(least))} tokens, "
+        f"{end.mean:+.4f} [{end.low:+.4f}, {end.high:+.4f}] at {count(float(last))}"
+    )
+    passed, returned = dip.high < 0, least != last and end.mean > dip.mean
+    return Finding(words, "same" if passed and returned else "trend" if passed else "differs")
+
+
+@check("c59")
+@judged_by("student_isoflops")
+def _larger_students_pass(table: pd.DataFrame) -> Finding:
+    taught = _taught(table)
+    above = taught.assign(above=taught["L"] - taught["L_T"])
+    groups = above.groupby(["N_T", "N", "budget"])["above"]
+    mean = groups.agg(above="mean", high=lambda values: mean_interval(values.to_numpy()).high).reset_index()
+    passed = mean[mean["high"] < 0]  # beyond what seeds explain
+    sizes = sorted(taught["N_T"].unique())
+    won = sorted(passed["N_T"].unique())
+    words = "passed: " + (", ".join(f"the teacher of {count(float(N))}" for N in won) or "none")
+    words += f" of {len(sizes)}, by {len(passed)} of {len(mean)} students"
+    if len(passed):
+        words += f", by {-passed['above'].min():.3f} nats at most"
+    larger = bool((passed["N"] > passed["N_T"]).all())
+    weak_alone = bool(won) and max(won) < sizes[-1]
+    return Finding(words, "trend" if weak_alone and larger else "differs")
+
+
+@check("c60")
+@judged_by("teacher_isoflops")
+def _which_teachers_help(table: pd.DataFrame) -> Finding:
+    taught = _taught(table)
+    students = table[(table["objective"] == "supervised") & (table["split"] == "student")]
+    alone = students.set_index(["N", "seed"])["L"].rename("alone")
+    gain = taught.join(alone, on=["N", "seed"]).assign(gain=lambda rows: rows["alone"] - rows["L"])
+    mean = gain.groupby(["N", "budget_T", "N_T"])["gain"].mean() > 0
+    small, large = (mean.loc[N] for N in sorted(taught["N"].unique()))
+    by_budget = large.groupby("budget_T").agg(["sum", "size"])
+    told = ", ".join(f"{row['sum']} of {row['size']} at {C:.0e} FLOPs" for C, row in by_budget.iterrows())
+    words = f"help the smaller student: {small.sum()} of {len(small)}; the larger one: {told}"
+    only_best = not large.loc[list(by_budget.index[:-1])].any()
+    verdict: Verdict = (
+        "same" if small.all() and only_best else "trend" if small.mean() > large.mean() else "differs"
+    )
+    return Finding(words, verdict)
+
+
+@check("c61")
+@judged_by("mixing")
+def _flat_in_lambda(table: pd.DataFrame) -> Finding:
+    taught = _taught(table)
+    mean = taught.pivot_table(index=["N", "N_T"], columns="lam", values="L")
+    flat = mean[[lam for lam in mean if lam >= claimed("c61")]]
+    steep = mean.max(axis=1) - mean.min(axis=1)
+    words = (
+        f"from lambda = {claimed('c61'):g} to 1 the loss changes by {(flat.max(axis=1) - flat.min(axis=1)).max():.3f} nats at most, "
+        f"from 0 to 1 by {steep.max():.3f}"
+    )
+    inside = (flat.max(axis=1) - flat.min(axis=1)) < 0.5 * steep
+    return Finding(words, "same" if inside.all() else "trend" if inside.mean() > 0.5 else "differs")
+
+
+@check("c62")
+@judged_by("temperature")
+def _best_temperature(table: pd.DataFrame) -> Finding:
+    best = best_settings(table, "tau")
+    exact = best["best"] == claimed("c62")
+    alike = (best["low"] <= claimed("c62")) & (best["high"] >= claimed("c62"))
+    words = (
+        f"tau = {claimed('c62'):g} is best in {exact.sum()} of {len(best)} pairs of student and teacher, "
+        f"and not told from the best by {best['seeds'].min()} seeds in {alike.sum()}"
+    )
+    return Finding(words, "same" if alike.all() else "trend" if alike.mean() > 0.5 else "differs")
+
+
+@check("c63")
+@judged_by("temperature")
+def _high_temperatures_hurt(table: pd.DataFrame) -> Finding:
+    taught = _taught(table)
+    by_seed = taught.pivot_table(index=["N", "N_T", "seed"], columns="tau", values="L")
+    best = by_seed.groupby(["N", "N_T"]).mean().idxmin(axis=1)
+    hot = by_seed.columns[-1]
+    cost = [by_seed.loc[(*key, slice(None)), [hot]].to_numpy()[:, 0] - by_seed.loc[(*key, slice(None)), tau].to_numpy()
+            for key, tau in best.items()]  # fmt: skip
+    hurts = [values.mean() > 0 and mean_interval(values).low > 0 for values in cost]
+    most = max(values.mean() for values in cost)
+    words = f"tau = {hot:g} is worse than the best in {sum(hurts)} of {len(hurts)} pairs beyond what seeds explain, by up to {most:.3f} nats"
+    return Finding(words, "same" if all(hurts) else "trend" if sum(hurts) > len(hurts) / 2 else "differs")
+
+
+@check("c66", "c67")
+@judged_by("truncation")
+def _truncation_costs(table: pd.DataFrame) -> Finding:
+    cost = _costs_of_truncation(table)
+    kept = cost[cost["missing"].eq("renormalise") & cost["lam"].eq(1.0)]
+    top_k = kept[kept["keep"] == "top_k"].groupby("number")["cost"].mean()
+    top_p = kept[kept["keep"] == "top_p"].groupby("number")["cost"].mean()
+    words = (
+        f"renormalised, another vocabulary: top-{top_k.index[0]:g} costs {top_k.iloc[0]:+.2f} nats, top-{top_k.index[-1]:g} "
+        f"{top_k.iloc[-1]:+.3f}; p = {top_p.index[0]:g} {top_p.iloc[0]:+.2f}, p = {top_p.index[-1]:g} {top_p.iloc[-1]:+.3f}"
+    )
+    falls = top_k.iloc[0] > top_k.iloc[-1] and top_p.iloc[0] > top_p.iloc[-1] and top_k.iloc[0] > 0
+    return Finding(words, "trend" if falls else "differs")
+
+
+@check("c68")
+@judged_by("truncation")
+def _lambda_mends(table: pd.DataFrame) -> Finding:
+    cost = _costs_of_truncation(table)
+    kept = cost[cost["missing"].eq("renormalise") & cost["keep"].eq("top_k")]
+    mean = kept.pivot_table(index="number", columns="lam", values="cost").dropna()
+    full, mixed = mean[1.0], mean[0.7]
+    words = f"lambda = 0.7 lowers the cost of top-k in {(mixed < full).sum()} of {len(mean)} cases: at k = {mean.index[0]:g} from {full.iloc[0]:.2f} to {mixed.iloc[0]:.2f} nats"
+    costly = full > 0.02
+    verdict: Verdict = "trend" if (mixed < full)[costly].all() and costly.any() else "differs"
+    return Finding(words, verdict)
+
+
+@check("c69", "c70")
+def _losses_of_directions(law: DistillationLaw) -> Finding:
+    return Finding(
+        "a loss of the paper's own models; the advantage of one direction is c71", "not testable here"
+    )
+
+
+@check("c71")
+@judged_by("direction")
+def _forward_is_better(table: pd.DataFrame) -> Finding:
+    taught = _taught(table)
+    by_seed = taught.pivot_table(index=["N", "N_T", "seed"], columns="direction", values="L")
+    gain = by_seed["reverse"] - by_seed["forward"]
+    mean = gain.groupby(["N", "N_T"]).mean()
+    words = f"forward is better in {(mean > 0).sum()} of {len(mean)} pairs of student and teacher, by {mean.min():.3f} to {mean.max():.3f} nats"
+    return Finding(words, "trend" if (mean > 0).all() else "differs")
+
+
+def _taught(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["objective"] == "distilled"]
+
+
+def _costs_of_truncation(table: pd.DataFrame) -> pd.DataFrame:
+    """Loss of each truncated student over that of the same student and seed who sees everything."""
+    taught = _taught(table)
+    whole = (
+        taught[taught["truncation"].isna() & taught["lam"].eq(1.0)]
+        .set_index(["N", "seed"])["L"]
+        .rename("whole")
+    )
+    some = taught[taught["truncation"].notna()]
+    rule = some["truncation"].str.extract(r"^(top_[kp])=([\d.]+), (\w+)$")
+    some = some.assign(keep=rule[0], number=rule[1].astype(float), missing=rule[2])
+    return some.join(whole, on=["N", "seed"]).assign(cost=lambda rows: rows["L"] - rows["whole"])
