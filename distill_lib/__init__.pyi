@@ -29,6 +29,7 @@ from .scaling.crossover import crossover as crossover
 from .scaling.fitting import fit_distillation_law as fit_distillation_law
 from .scaling.fitting import fit_supervised_law as fit_supervised_law
 from .scaling.isoflop import fit_isoflops as fit_isoflops
+from .scaling.law_draws import draw_published_laws as draw_published_laws
 from .scaling.laws import DistillationLaw as DistillationLaw
 from .scaling.laws import SupervisedLaw as SupervisedLaw
 from .scaling.laws import published_intervals as published_intervals
@@ -36,7 +37,9 @@ from .scaling.laws import published_law as published_law
 from .scaling.planning import Plan as Plan
 from .scaling.planning import plan as plan
 from .scaling.planning import plan_map as plan_map
+from .scaling.planning import replan as replan
 from .scaling.prices import price_list as price_list
+from .scaling.propagation import plan_uncertainty as plan_uncertainty
 from .scaling.selections import for_laws as for_laws
 from .scaling.selections import missing as missing
 from .scaling.selections import select as select

@@ -259,4 +259,4 @@ def law_accuracy() -> float:
     float
         Share of the loss; differences below it decide nothing.
     """
-    return float(table("fit_settings")["relative_error_percent"].max()) / 100.0
+    return max(float(row["relative_error_percent"]) for row in _rows("fit_settings")) / 100.0

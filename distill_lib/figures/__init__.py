@@ -75,6 +75,7 @@ from distill_lib.figures.optimal_quantities import (
     fig28_pretraining_inference_quantities,
 )
 from distill_lib.figures.own_runs import paired_students, supervised_grid
+from distill_lib.figures.plan_charts import plan_charts
 from distill_lib.figures.ratios import fig33_compute_ratio, fig34_token_ratio
 from distill_lib.figures.sensitivity import (
     distil_first_then_switch,
@@ -163,6 +164,7 @@ __all__ = [
     "learning_rate_transfer",
     "losses_with_bands",
     "paired_students",
+    "plan_charts",
     "profile_bias",
     "ridge_of_draws",
     "spectra_of_curvature",

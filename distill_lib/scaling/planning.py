@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,11 @@ from numpy.typing import ArrayLike
 
 from distill_lib import paper
 from distill_lib.scaling import _checks, formulas
-from distill_lib.scaling.laws import DistillationLaw, published_law
-from distill_lib.scaling.plans import Plan, PlanMap, optimality_residual
+from distill_lib.scaling.laws import READINGS, DistillationLaw, published_law
+from distill_lib.scaling.optimality import optimality_residual
+from distill_lib.scaling.plans import Plan, PlanMap
 
-__all__ = ["SCENARIOS", "Plan", "PlanMap", "plan", "plan_map"]
+__all__ = ["SCENARIOS", "Plan", "PlanMap", "plan", "plan_map", "replan"]
 
 SCENARIOS = tuple(formulas.SCENARIOS)
 """Names of the four scenarios (Table 2), cheapest teacher first."""
@@ -44,6 +45,8 @@ def plan(
     inference_tokens: float = 0.0,
     context: int = formulas.CONTEXT,
     vocabulary: int = formulas.VOCABULARY,
+    accuracy: float | None = None,
+    fitted_range: Mapping[str, Sequence[float]] | None = None,
 ) -> Plan:
     """Plan a distillation: the teacher and the tokens that suit a student best.
 
@@ -82,6 +85,12 @@ def plan(
         Tokens of context in F(N).
     vocabulary : int
         Vocabulary in F(N), and the number of choices of a uniform guess.
+    accuracy : float, optional
+        Relative error of the law's losses, below which two of them count as equal in the verdict; by default
+        one percent, which the paper states for both its laws. Of a fit, take its ``mean_error``.
+    fitted_range : mapping, optional
+        Lowest and highest N_S, D_S, N_T, D_T and L_T that the law was fitted on, as far as they are known, for
+        the warnings; by default those of the paper for its own law.
 
     Returns
     -------
@@ -113,6 +122,9 @@ def plan(
         inference_tokens=inference_tokens,
         context=context,
         vocabulary=vocabulary,
+        accuracy=accuracy,
+        fitted_range=fitted_range,
+        teachers=teachers,
     )
     if teachers is not None:
         return _plan_with_existing(question, teachers)
@@ -132,6 +144,34 @@ def plan(
         ),
     )
     return dataclasses.replace(answer, residual=residual)
+
+
+def replan(earlier: Plan, law: DistillationLaw | None = None, **changes: Any) -> Plan:
+    """Ask the question of an earlier plan again, of another law or with other arguments.
+
+    Parameters
+    ----------
+    earlier : Plan
+        A plan made by :func:`plan`.
+    law : DistillationLaw, optional
+        Another law; that of the earlier plan by default.
+    **changes : object
+        Arguments of :func:`plan` that are to be different.
+
+    Returns
+    -------
+    Plan
+        The new plan.
+
+    Raises
+    ------
+    ValueError
+        As :func:`plan` does, and for a plan that does not say what was asked.
+    """
+    if not earlier.question:
+        raise ValueError("this plan does not say what was asked; make it with plan(...)")
+    asked: dict[str, Any] = {"accuracy": earlier.accuracy, **earlier.question, **changes}
+    return plan(law=earlier.law if law is None else law, **asked)
 
 
 def plan_map(
@@ -251,6 +291,9 @@ class _Question:
     inference: float
     context: int
     vocabulary: int
+    accuracy: float
+    fitted_range: Mapping[str, tuple[float, float]]
+    asked: Mapping[str, Any]
 
     @classmethod
     def checked(cls, **given: Any) -> _Question:
@@ -299,6 +342,13 @@ class _Question:
             inference=tokens * formulas.forward_flops(N_S, context, vocabulary),
             context=int(context),
             vocabulary=int(vocabulary),
+            accuracy=paper.law_accuracy()
+            if given["accuracy"] is None
+            else _checks.number(
+                "accuracy", given["accuracy"], 0.0, 1.0, "give a relative error such as 0.01 for one percent"
+            ),
+            fitted_range=_checked_range(given["fitted_range"], law),
+            asked={name: _remembered(value) for name, value in given.items() if name not in _NOT_ASKED},
         )
 
     @property
@@ -381,15 +431,19 @@ class _Question:
             flops_teacher=teacher if self.deltas[1] else 0.0,
             flops_inference=self.inference,
             law=self.law,
-            warnings=_extrapolations({"N_S": self.N_S, **found}, self.law),
+            warnings=_extrapolations({"N_S": self.N_S, **found}, self.fitted_range),
             goal=goal,
+            accuracy=self.accuracy,
+            teacher=found.get("teacher"),
+            question=self.asked,
         )
 
     def _supervised_tokens(self, D_S: float) -> tuple[float, str]:
         """Return the tokens of the supervised counterpart, and what the two have in common."""
         if self.target_loss is not None:
             tokens = float(self.law.supervised.tokens_for_loss(self.N_S, self.target_loss))
-            return (tokens if tokens <= formulas.BOUNDS[1] else math.inf), "target"
+            most = formulas.BOUNDS[1] if self.D_S_fixed else self.D_S_bounds[1]
+            return (tokens if tokens <= most else math.inf), "target"
         if math.isinf(self.C):
             return D_S, "tokens"
         affordable = self.to_spend / self.flops_per_token
@@ -404,7 +458,7 @@ def _plan_with_existing(question: _Question, teachers: Sequence[Teacher]) -> Pla
     rows = [_teacher_row(question, i, teacher) for i, teacher in enumerate(teachers)]
     law, (low, high) = question.law.to_dict(), question.D_S_bounds
     best, best_value = None, math.inf
-    for N_T, D_T, L_T in rows:
+    for place, (N_T, D_T, L_T) in enumerate(rows):
         F_T = 0.0 if math.isnan(N_T) else formulas.forward_flops(N_T, question.context, question.vocabulary)
         training = 3.0 * F_T * D_T * question.deltas[1] if question.deltas[1] else 0.0
         per_token = question.flops_per_token + question.deltas[0] * F_T
@@ -418,7 +472,8 @@ def _plan_with_existing(question: _Question, teachers: Sequence[Teacher]) -> Pla
             value = formulas.distillation_loss(question.N_S, D_S, L_T, law)
         if possible and value < best_value:
             L_S = formulas.distillation_loss(question.N_S, D_S, L_T, law)
-            best, best_value = {"L_S": L_S, "D_S": D_S, "N_T": N_T, "D_T": D_T, "L_T": L_T}, value
+            best = {"L_S": L_S, "D_S": D_S, "N_T": N_T, "D_T": D_T, "L_T": L_T, "teacher": place}
+            best_value = value
     if best is None:
         raise ValueError(
             "no given teacher serves: "
@@ -462,12 +517,47 @@ def _teacher_row(question: _Question, index: int, teacher: Teacher) -> tuple[flo
     return N_T, D_T, L_T
 
 
-def _extrapolations(found: dict[str, Any], law: DistillationLaw) -> tuple[str, ...]:
-    """Return a sentence for each quantity outside what the published laws were fitted on."""
-    if law.name not in ("reconciled", "printed"):
-        return ()  # what another law was fitted on is not known here
+_NOT_ASKED = ("law", "accuracy", "fitted_range")  # a plan has fields of its own for them
+
+
+def _remembered(value: Any) -> Any:
+    """Return an argument as plain numbers and tuples, as a plan keeps it."""
+    if isinstance(value, (str, int)) or value is None:
+        return value
+    if hasattr(value, "__len__"):
+        return tuple(_remembered(each) for each in value)
+    return float(value)
+
+
+def _checked_range(
+    given: Mapping[str, Sequence[float]] | None, law: DistillationLaw
+) -> Mapping[str, tuple[float, float]]:
+    """Return what the law was fitted on: as given, the paper's for its own law, or nothing."""
+    known = paper.fitted_ranges()
+    if given is None:
+        return known if law.name in READINGS else {}
+    checked = {}
+    for name, ends in given.items():
+        _checks.choice("fitted_range (quantity)", name, known)
+        low, high = (_checks.one(f"fitted_range {name}", end, name[0]) for end in _pair(name, ends))
+        if low > high:
+            raise ValueError(f"fitted_range {name} = ({low:g}, {high:g}) falls; give (lowest, highest)")
+        checked[name] = (low, high)
+    return checked
+
+
+def _pair(name: str, ends: Sequence[float]) -> Sequence[float]:
+    if not hasattr(ends, "__len__") or len(ends) != 2:
+        raise ValueError(f"fitted_range {name} = {ends!r} is no pair; give (lowest, highest)")
+    return ends
+
+
+def _extrapolations(
+    found: dict[str, Any], fitted_range: Mapping[str, tuple[float, float]]
+) -> tuple[str, ...]:
+    """Return a sentence for each quantity outside what the law was fitted on."""
     return tuple(
         f"{name} = {found[name]:.3g} is outside {low:.3g} to {high:.3g}, what the law was fitted on"
-        for name, (low, high) in paper.fitted_ranges().items()
+        for name, (low, high) in fitted_range.items()
         if not math.isnan(found[name]) and not low <= found[name] <= high
     )

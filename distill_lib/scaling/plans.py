@@ -5,19 +5,35 @@ from __future__ import annotations
 import dataclasses
 import functools
 import html
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+import distill_lib
+from distill_lib import paper
 from distill_lib.scaling import formulas
 from distill_lib.scaling.laws import DistillationLaw
+from distill_lib.scaling.storage import LogitStorage, logit_storage
+from distill_lib.scaling.tables import aligned, html_table
 from distill_lib.scaling.wording import count
 
-TIE = 1e-3
-"""Losses closer than this many nats per token count as equal in a verdict."""
+if TYPE_CHECKING:
+    from distill_lib.scaling.plan_uncertainty import PlanUncertainty
+
+FORMAT = "distill-lib plan 1"
+"""Mark of every plan that was written down; a change of what follows raises the number."""
+
+SHOWN = 1e-3
+"""Nats per token that a verdict still shows: smaller parts of its reason are left out."""
+
+Outcome = Literal["distil", "supervised", "too close to call"]
+
+_INFINITE = ("budget", "D_supervised", "C_supervised")  # what None in a file stands for; NaN elsewhere
+_DERIVED = ("format", "shares", "outcome", "verdict", "advantage")  # written down, but not read back
 
 
 @dataclass(frozen=True)
@@ -52,6 +68,13 @@ class Plan:
         Inputs and results outside what the published laws were fitted on, each with its range.
     goal : {"budget", "target", "tokens"}
         What was fixed.
+    accuracy : float
+        Relative error of the law's losses. Two losses closer than this share count as equal in the outcome
+        and in the verdict: the law cannot tell them apart. The paper states one percent for both its laws.
+    teacher : int or None
+        Place in the list of given teachers of the one that was picked.
+    question : mapping
+        The arguments that were asked with, apart from the law.
     """
 
     N_S: float
@@ -74,6 +97,9 @@ class Plan:
     residual: float = math.nan
     warnings: tuple[str, ...] = ()
     goal: str = "budget"
+    accuracy: float = paper.law_accuracy()
+    teacher: int | None = None
+    question: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
     @property
     def shares(self) -> dict[str, float]:
@@ -91,6 +117,27 @@ class Plan:
         return self.L_supervised - self.L_S
 
     @functools.cached_property
+    def gap(self) -> float:
+        """Nats per token by which distilling is ahead at equal means; negative where it is behind.
+
+        With a target loss both students reach the same loss, so the supervised one gets the compute of the
+        plan here; otherwise the gap is the advantage. Infinite where supervised training cannot get there.
+        """
+        if self.goal != "target":
+            return self.advantage
+        if not math.isfinite(self.C_supervised):
+            return math.inf
+        tokens = self.D_S * (self.C - self.flops_inference) / self.flops_student
+        return float(self.law.supervised.loss(self.N_S, max(tokens, 1.0))) - self.L_supervised
+
+    @functools.cached_property
+    def outcome(self) -> Outcome:
+        """What the plan comes to: distil, train supervised, or too close to call for the law."""
+        if abs(self.gap) < self.accuracy * self.L_S:
+            return "too close to call"
+        return "distil" if self.gap > 0.0 else "supervised"
+
+    @functools.cached_property
     def reason(self) -> dict[str, float]:
         """Advantage in two parts: ``teacher``, from a free best teacher, less ``bill``, the cost of this one.
 
@@ -102,48 +149,106 @@ class Plan:
     @functools.cached_property
     def verdict(self) -> str:
         """Whether to distil, and why, in one sentence."""
-        if self.goal == "target":
-            return self._verdict_for_target()
-        gap, parts = self.advantage, self.reason
+        why = self._why_for_target() if self.goal == "target" else self._why()
+        if self.outcome == "distil":
+            return f"Distil: {why}."
+        if self.outcome == "supervised":
+            return f"Train supervised: {why}."
+        nats = self.accuracy * self.L_S
+        return f"Too close to call, for the law tells losses apart by {nats:.3f} nats at best: by its numbers {why}."
+
+    def _why(self) -> str:
+        """Return the difference and its cause."""
+        parts = self.reason
         setting = "on these tokens" if self.goal == "tokens" else "with this budget"
         fewer = f"the student sees {count(self.D_S)} tokens, {count(self.D_supervised)} without a teacher"
-        if abs(gap) < TIE:
-            return f"Either will do: distilled and supervised students end within {TIE:g} nats {setting}."
-        if gap > 0.0:
-            cost = f", of which its bill takes back {parts['bill']:.3f}" if parts["bill"] > TIE else ""
+        if self.gap > 0.0:
+            who = "it" if self.outcome == "distil" else "distilling"
+            cost = f", of which its bill takes back {parts['bill']:.3f}" if parts["bill"] > SHOWN else ""
             return (
-                f"Distil: {setting} it wins {gap:.3f} nats, since the best teacher is worth "
-                f"{parts['teacher']:.3f} nats{cost} ({fewer})."
+                f"{setting} {who} wins {self.gap:.3f} nats, since the best teacher is worth "
+                f"{parts['teacher']:.3f} nats{cost} ({fewer})"
             )
-        if parts["teacher"] <= TIE:
+        if parts["teacher"] <= SHOWN:
             return (
-                f"Train supervised: {setting} distilling loses {-gap:.3f} nats, since with "
-                f"{count(self.D_supervised)} tokens the data teach as well as the best free teacher."
+                f"{setting} distilling loses {-self.gap:.3f} nats, since with "
+                f"{count(self.D_supervised)} tokens the data teach as well as the best free teacher"
             )
         return (
-            f"Train supervised: {setting} distilling loses {-gap:.3f} nats, since the teacher is worth "
-            f"{parts['teacher']:.3f} nats but its bill costs {parts['bill']:.3f} ({fewer})."
+            f"{setting} distilling loses {-self.gap:.3f} nats, since the teacher is worth "
+            f"{parts['teacher']:.3f} nats but its bill costs {parts['bill']:.3f} ({fewer})"
         )
 
-    def _verdict_for_target(self) -> str:
+    def _why_for_target(self) -> str:
         if not math.isfinite(self.C_supervised):
+            cap, floor = self.question.get("max_D_S"), float(self.law.supervised.floor(self.N_S))
+            if cap is not None and floor < self.L_S:
+                return f"supervised training cannot reach this loss at this size with {count(cap)} tokens"
             return (
-                "Distil: supervised training cannot reach this loss at this size, whatever the tokens "
-                f"(its floor is {float(self.law.supervised.floor(self.N_S)):.3f} nats)."
+                "supervised training cannot reach this loss at this size, whatever the tokens "
+                f"(its floor is {floor:.3f} nats)"
             )
         ratio = self.C / self.C_supervised
         tokens = f"{count(self.D_S)} student tokens instead of {count(self.D_supervised)}"
-        if abs(ratio - 1.0) < 0.01:
-            return f"Either will do: distilling needs {ratio:.2f} times the compute ({tokens})."
-        if ratio < 1.0:
-            return f"Distil: it needs {ratio:.2f} times the compute of supervised training ({tokens})."
+        who = "it" if self.outcome == "distil" else "distilling"
+        what = f"{who} needs {ratio:.2f} times the compute of supervised training"
+        if ratio <= 1.0:
+            return f"{what} ({tokens})"
         teacher = (self.flops_logits + self.flops_teacher) / self.C
         why = (
             f"{teacher:.0%} of it goes to the teacher"
             if teacher > 0.05
             else "so near the floor data teach more"
         )
-        return f"Train supervised: distilling needs {ratio:.2f} times its compute, and {why} ({tokens})."
+        return f"{what}, and {why} ({tokens})"
+
+    def logits(self, top_k: int | None = None, dtype: str = "bfloat16") -> LogitStorage:
+        """Return what it takes to store the teacher's logits for all tokens of the student.
+
+        Parameters
+        ----------
+        top_k : int, optional
+            Keep only so many of the largest of each row.
+        dtype : {"float32", "float16", "bfloat16", "float8"}
+            Type of the values.
+
+        Returns
+        -------
+        LogitStorage
+            Print it for a sentence.
+        """
+        vocabulary = self.question.get("vocabulary", formulas.VOCABULARY)
+        return logit_storage(self.D_S, vocabulary=vocabulary, top_k=top_k, dtype=dtype)
+
+    # What is built on plans answers through the public face: it lies above this module.
+
+    def plot(self) -> tuple[Any, Any]:
+        """Draw loss against compute, distilled and supervised, and loss against the teacher's loss.
+
+        Returns
+        -------
+        tuple of matplotlib.figure.Figure and numpy.ndarray
+            As ``figures.plan_charts(plan)`` returns them.
+        """
+        fig, axes = distill_lib.figures.plan_charts(self)
+        return fig, axes
+
+    def uncertainty(self, draws: Any = None, **options: Any) -> PlanUncertainty:
+        """Carry the law's uncertainty to every number of the plan, and to its verdict.
+
+        Parameters
+        ----------
+        draws : sequence of DistillationLaw or Bootstrap, optional
+            Laws that the law may just as well be; by default drawn from the intervals of Table 6.
+        **options : object
+            ``level``, ``seed``, ``count`` and ``widen``, as ``plan_uncertainty`` takes them.
+
+        Returns
+        -------
+        PlanUncertainty
+            Print it for a table.
+        """
+        return distill_lib.plan_uncertainty(self, draws, **options)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain numbers and words, ready for JSON; NaN and infinity become None.
@@ -151,60 +256,110 @@ class Plan:
         Returns
         -------
         dict
-            Every field, with ``shares``, ``verdict`` and the law's coefficients.
+            Every field, with ``shares``, ``outcome``, ``verdict`` and the law's coefficients.
         """
-        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "law"}
-        fields |= {"warnings": list(self.warnings), "shares": self.shares, "verdict": self.verdict}
-        fields["law"] = self.law.to_dict()
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        fields |= {"format": FORMAT, "warnings": list(self.warnings), "law": self.law.to_dict()}
+        fields |= {"question": _plain(self.question)}
+        fields |= {name: getattr(self, name) for name in _DERIVED[1:]}
         return {
             key: None if isinstance(value, float) and not math.isfinite(value) else value
             for key, value in fields.items()
         }
 
+    def to_json(self, indent: int | None = 2) -> str:
+        """Return the plan as JSON text, from which :meth:`from_dict` makes the same plan again.
+
+        Parameters
+        ----------
+        indent : int, optional
+            Spaces of each level; None for one line.
+
+        Returns
+        -------
+        str
+            The text, without NaN or infinity.
+        """
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False, ensure_ascii=False)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Plan:
+        """Return the plan that :meth:`to_dict` described.
+
+        Parameters
+        ----------
+        values : mapping
+            As read from JSON; what follows from the fields, such as the verdict, is not read.
+
+        Returns
+        -------
+        Plan
+            Equal to the first in every field.
+
+        Raises
+        ------
+        ValueError
+            If it is no plan: for another format, and for missing or unknown fields.
+        """
+        names = [f.name for f in dataclasses.fields(cls)]
+        if values.get("format") != FORMAT:
+            raise ValueError(
+                f"format = {values.get('format')!r} is no plan ({FORMAT!r}); save one with to_json"
+            )
+        missing = [name for name in names if name not in values]
+        unknown = sorted(set(values) - set(names) - set(_DERIVED))
+        if missing or unknown:
+            raise ValueError(
+                f"a plan takes {', '.join(names)}; missing: {', '.join(missing) or 'none'}; "
+                f"unknown: {', '.join(unknown) or 'none'}"
+            )
+        fields = {name: values[name] for name in names}
+        for name in names:
+            if fields[name] is None and name != "teacher":
+                fields[name] = math.inf if name in _INFINITE else math.nan
+        fields["law"] = DistillationLaw.from_dict(values["law"])
+        fields["warnings"] = tuple(values["warnings"])
+        fields["question"] = {name: _tuples(value) for name, value in values["question"].items()}
+        return cls(**fields)
+
     def _table(self) -> list[tuple[str, str, str]]:
-        """Return rows of (quantity, distilled, supervised)."""
-        rows = [
-            ("loss (nats/token)", f"{self.L_S:.4f}", _loss(self.L_supervised)),
-            ("tokens D_S", count(self.D_S), count(self.D_supervised)),
-            ("compute C (FLOPs)", f"{self.C:.3g}", f"{self.C_supervised:.3g}"),
-            ("teacher loss L_T", f"{self.L_T:.4f}", ""),
-            ("teacher size N_T", count(self.N_T), ""),
-            ("teacher tokens D_T", count(self.D_T), ""),
-        ]
-        labels = {
-            "student_training": "share: student training",
-            "teacher_logits": "share: teacher logits",
-            "teacher_pretraining": "share: teacher training",
-            "student_inference": "share: student inference",
+        """Return rows of (quantity with its unit, distilled, supervised)."""
+        parts = {
+            "student training": (self.flops_student, self.C_supervised - self.flops_inference),
+            "teacher logits": (self.flops_logits, 0.0),
+            "teacher training": (self.flops_teacher, 0.0),
+            "student inference": (self.flops_inference, self.flops_inference),
         }
-        rows += [
-            (labels[key], f"{share:.1%}", "")
-            for key, share in self.shares.items()
-            if share > 0.0 or key != "student_inference"
+        return [
+            ("student loss L_S (nats/token)", f"{self.L_S:.4f}", _loss(self.L_supervised)),
+            ("student tokens D_S", count(self.D_S), count(self.D_supervised)),
+            ("teacher loss L_T (nats/token)", f"{self.L_T:.4f}", ""),
+            ("teacher size N_T (parameters)", count(self.N_T), ""),
+            ("teacher tokens D_T", count(self.D_T), ""),
+            ("compute C (FLOPs)", f"{self.C:.3g}", f"{self.C_supervised:.3g}"),
+            *(
+                (f"  for {name}", _part(here, self.C), _part(there, self.C_supervised))
+                for name, (here, there) in parts.items()
+                if here > 0.0 or name != "student inference"
+            ),
         ]
-        return rows
 
     def _title(self) -> str:
         scenario = self.scenario.replace("_", " ")
         return f"Student of {count(self.N_S)} parameters, {scenario}, {self.law.name or 'own'} law"
 
     def __str__(self) -> str:
-        lines = [self._title(), f"{'':24} {'distilled':>12} {'supervised':>12}"]
-        lines += [f"{name:24} {a:>12} {b:>12}".rstrip() for name, a, b in self._table()]
-        lines.append(self.verdict)
-        return "\n".join(lines + [f"Note: {warning}" for warning in self.warnings])
+        lines = aligned([("", "distilled", "supervised"), *self._table()])
+        return "\n".join(
+            [self._title(), *lines, self.verdict, *(f"Note: {warning}" for warning in self.warnings)]
+        )
 
     def _repr_html_(self) -> str:
-        cells = "".join(
-            f"<tr><th scope='row' style='text-align:left'>{html.escape(name)}</th>"
-            f"<td>{html.escape(a)}</td><td>{html.escape(b)}</td></tr>"
-            for name, a, b in self._table()
-        )
         notes = "".join(f"<li>{html.escape(warning)}</li>" for warning in self.warnings)
         return (
-            f"<table><caption>{html.escape(self._title())}</caption>"
-            f"<thead><tr><th></th><th>distilled</th><th>supervised</th></tr></thead><tbody>{cells}</tbody>"
-            f"</table><p>{html.escape(self.verdict)}</p>" + (f"<ul>{notes}</ul>" if notes else "")
+            html_table(self._title(), [("", "distilled", "supervised"), *self._table()])
+            + f"<p>{html.escape(self.verdict)}</p>"
+            + (f"<ul>{notes}</ul>" if notes else "")
         )
 
 
@@ -251,73 +406,21 @@ class PlanMap:
         return self.L_supervised - self.L_S
 
 
-def optimality_residual(
-    plan: Plan,
-    bounds: Mapping[str, tuple[float, float]],
-    deltas: tuple[float, float],
-    terms: tuple[float, float],
-    tight: bool,
-) -> float:
-    """Return how far a plan is from satisfying the first-order (Karush-Kuhn-Tucker) conditions.
+def _part(flops: float, whole: float) -> str:
+    """Write a part of the compute with its share."""
+    return f"{flops:.3g} ({flops / whole:6.1%})" if 0.0 < flops < math.inf else f"{flops:g}"
 
-    In the logarithms v of (D_S, N_T, D_T), at the optimum some price lam >= 0 of compute makes
-    dL_S/dv + lam dlnC/dv zero for each v inside its bounds, not negative at a lower and not positive at an
-    upper bound; lam is 0 where compute is left over.
 
-    Parameters
-    ----------
-    plan : Plan
-        A plan with a teacher of known size and tokens.
-    bounds : mapping
-        Lowest and highest ``D_S``, ``N_T`` and ``D_T``.
-    deltas : tuple of float
-        What part of logits and of pretraining is paid for.
-    terms : tuple of float
-        The two terms of F(N).
-    tight : bool
-        Whether the plan spends all it may, so that lam may be positive. With a target loss: whether the
-        target is met exactly; a plan that is better than it must only be as cheap as can be.
+def _plain(value: Any) -> Any:
+    """Return mappings, tuples and numbers as JSON knows them."""
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value
 
-    Returns
-    -------
-    float
-        The largest violation, nats per e-fold, at the price that makes it least.
-    """
-    law, base = plan.law.to_dict(), plan.law.supervised
-    excess, by_tokens, by_teacher = formulas.student_term(plan.N_S, plan.D_S, plan.L_T, law)
-    gain = math.exp(excess)
-    x, y = base.A * plan.N_T**-base.alpha, base.B * plan.D_T**-base.beta
-    outer = base.gamma * (x + y) ** (base.gamma - 1.0)
-    by_L_T = 1.0 + gain * by_teacher / plan.L_T
-    slopes = (
-        gain * by_tokens,
-        -by_L_T * outer * base.alpha * x,
-        -by_L_T * outer * base.beta * y,
-    )
-    n, (c1, c2) = plan.N_T ** (1.0 / 3.0), terms
-    phi = ((n + 2.0 / 3.0 * c1) * n + c2 / 3.0) / ((n + c1) * n + c2)
-    F_T = 2.0 * n * ((n + c1) * n + c2)
-    logits, training = deltas[0] * F_T * plan.D_S, 3.0 * deltas[1] * F_T * plan.D_T
-    bill = plan.flops_student + logits + training
-    prices = ((plan.flops_student + logits) / bill, phi * (logits + training) / bill, training / bill)
 
-    def violation(lam: float) -> float:
-        worst = 0.0
-        for name, slope, price in zip(("D_S", "N_T", "D_T"), slopes, prices, strict=True):
-            low, high = bounds[name]
-            value, net = getattr(plan, name), slope + lam * price
-            down, up = max(net, 0.0), max(-net, 0.0)  # what moving down or up would gain
-            can_fall, can_rise = value > low * (1.0 + 1e-9), value < high * (1.0 - 1e-9)
-            worst = max(worst, down if can_fall else 0.0, up if can_rise else 0.0)
-        return worst
-
-    if plan.goal == "target" and not tight:
-        slopes = (0.0, 0.0, 0.0)
-        return violation(1.0)
-    candidates = [0.0]
-    if tight:
-        candidates += [max(-s / p, 0.0) for s, p in zip(slopes, prices, strict=True) if p > 0.0]
-    return min(violation(lam) for lam in candidates)
+def _tuples(value: Any) -> Any:
+    """Turn the lists of JSON back into tuples."""
+    return tuple(_tuples(each) for each in value) if isinstance(value, list) else value
 
 
 def _loss(value: float) -> str:

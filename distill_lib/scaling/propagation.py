@@ -1,0 +1,166 @@
+"""The law's uncertainty carried to a plan: the same question, asked of many laws that may just as well hold.
+
+For the published law these are drawn from the printed intervals (``draw_published_laws`` says what that is
+worth); for a fit of one's own they are the laws of its bootstrap.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from distill_lib.scaling import _checks
+from distill_lib.scaling.law_draws import MEANING, draw_published_laws
+from distill_lib.scaling.laws import READINGS, DistillationLaw, Reading, published_law
+from distill_lib.scaling.plan_uncertainty import QUANTITIES, PlanUncertainty
+from distill_lib.scaling.planning import replan
+from distill_lib.scaling.plans import Plan
+from distill_lib.scaling.sensitivity import along_draws, one_by_one
+
+OF_DRAWS = "Resamples of the runs: what the law's form cannot say, and runs unlike these, are not in it."
+"""What draws of a bootstrap are, in words."""
+
+
+def plan_uncertainty(
+    plan: Plan,
+    draws: Iterable[DistillationLaw] | Any = None,
+    *,
+    level: float = 0.9,
+    count: int = 400,
+    seed: int = 0,
+    widen: float = 1.0,
+) -> PlanUncertainty:
+    """Ask a plan's question of many laws, and report how its numbers and its verdict vary.
+
+    Without ``draws`` the laws come from the 90 % intervals of Table 6, each coefficient on its own, since the
+    paper prints no covariances; see ``draw_published_laws`` for why such a spread is no confidence interval.
+    For a fit of one's own give its bootstrap: coefficients then move together as the runs demand.
+
+    Parameters
+    ----------
+    plan : Plan
+        As :func:`~distill_lib.scaling.planning.plan` made it.
+    draws : sequence of DistillationLaw or Bootstrap, optional
+        Laws that the plan's law may just as well be; by default drawn for the published law.
+    level : float
+        Coverage of the intervals, and the share of draws on one side that a verdict needs.
+    count : int
+        How many laws to draw, or to take of those given.
+    seed : int
+        Seed of the drawing.
+    widen : float
+        Factor on the printed half-widths.
+
+    Returns
+    -------
+    PlanUncertainty
+        Print it for a table.
+
+    Raises
+    ------
+    ValueError
+        For arguments out of range, for a law of one's own without draws, and for draws that are no
+        distillation laws or of which none has an answer.
+
+    Examples
+    --------
+    >>> from distill_lib.scaling.planning import plan
+    >>> found = plan_uncertainty(plan(1e9, 1e20, "best_case"), count=100)
+    >>> found.outcome, found.wins > 0.95
+    ('distil', True)
+    """
+    level = _checks.number("level", level, 0.01, 0.999, "it is a coverage such as 0.9")
+    count = _checks.whole("count", count, 2)
+    published = draws is None
+    if published:
+        laws: Sequence[DistillationLaw] = draw_published_laws(
+            count, _reading(plan.law), seed=seed, widen=widen
+        )
+    else:
+        laws = _given(draws, count)
+    plans = [_answer(plan, law) for law in laws]
+    answered = [(found, law) for found, law in zip(plans, laws, strict=True) if found is not None]
+    if len(answered) < 2:
+        raise ValueError(
+            f"only {len(answered)} of {len(laws)} draws have an answer to this question; ask for less, such as a "
+            "larger budget or a higher target_loss"
+        )
+    point = _numbers(plan, plan)
+    table = {name: np.array([_numbers(found, plan)[name] for found, _ in answered]) for name in QUANTITIES}
+    intervals = {name: (point[name], *_ends(values, level)) for name, values in table.items()}
+    return PlanUncertainty(
+        plan=plan,
+        source="published intervals" if published else "draws",
+        level=level,
+        draws=len(laws),
+        without=1.0 - len(answered) / len(laws),
+        intervals=intervals,
+        wins=float(np.mean([found.gap > 0.0 for found, _ in answered])),
+        holds=float(np.mean([found.outcome == plan.outcome for found, _ in answered])),
+        sensitivities=one_by_one(lambda law: _gap(plan, law), _reading(plan.law), widen)
+        if published
+        else along_draws(table["gap"], [law for _, law in answered], level),
+        readings={name: replan(plan, published_law(name)) for name in READINGS} if published else {},
+        meaning=MEANING if published else OF_DRAWS,
+    )
+
+
+def _reading(law: DistillationLaw) -> Reading:
+    """Return the reading of the published law that a law is; refuse any other."""
+    for reading in READINGS:
+        if law == published_law(reading):
+            return reading
+    raise ValueError(
+        f"the law {law.name or 'of this plan'!r} is not the published one, whose intervals are known; give draws, "
+        "such as fit.bootstrap(400), or save the fit with --bootstrap 400 --save"
+    )
+
+
+def _given(draws: Any, count: int) -> list[DistillationLaw]:
+    """Return the first laws of those given, or of a bootstrap."""
+    laws = draws.laws(count) if hasattr(draws, "laws") else list(draws)[:count]
+    for place, law in enumerate(laws):
+        if not isinstance(law, DistillationLaw):
+            raise ValueError(
+                f"draws[{place}] = {law!r} is no DistillationLaw; take those of a distillation fit"
+            )
+    if len(laws) < 2:
+        raise ValueError(f"draws has {len(laws)} laws; give 2 at least, better 400")
+    return laws
+
+
+def _answer(plan: Plan, law: DistillationLaw) -> Plan | None:
+    """Ask another law the same; None where it has no answer, such as a target out of its reach."""
+    try:
+        return replan(plan, law)
+    except ValueError:
+        return None
+
+
+def _gap(plan: Plan, law: DistillationLaw) -> float:
+    found = _answer(plan, law)
+    return math.nan if found is None else found.gap
+
+
+def _numbers(found: Plan, kept: Plan) -> dict[str, float]:
+    """Return the numbers of a plan made with another law, and what keeping the first one loses under it."""
+    numbers = {name: float(getattr(found, name)) for name in QUANTITIES if name != "regret"}
+    known = not math.isnan(kept.N_T)
+    measured = not known or kept.L_T != kept.law.supervised.loss(kept.N_T, kept.D_T)
+    L_T = kept.L_T if measured else found.law.supervised.loss(kept.N_T, kept.D_T)
+    # With a target loss the two spend differently: no loss to compare.
+    regret = math.nan if kept.goal == "target" else found.law.loss(kept.N_S, kept.D_S, L_T) - found.L_S
+    return {**numbers, "regret": float(regret)}
+
+
+def _ends(values: np.ndarray, level: float) -> tuple[float, float]:
+    """Return both ends of the percentile interval; infinite values count, unknown ones do not."""
+    known = values[~np.isnan(values)]
+    if known.size == 0:
+        return math.nan, math.nan
+    # No interpolation: a value between a finite and an infinite one would be none.
+    low, high = np.quantile(known, [0.5 - 0.5 * level, 0.5 + 0.5 * level], method="closest_observation")
+    return float(low), float(high)
