@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from distill_lib.scaling.accelerators import Fleet
+    from distill_lib.scaling.plan_uncertainty import PlanUncertainty
+    from distill_lib.scaling.plans import Plan
 
 
 class Scenario(StrEnum):
@@ -27,17 +33,201 @@ class Reading(StrEnum):
 
 def plan(
     student: Annotated[
-        float, typer.Option(help="Student size N_S, parameters without embeddings; 1.5e9 for 1.5B.")
+        str, typer.Option(help="Student size N_S, parameters without embeddings: 1.5e9 or 1.5B.")
     ],
-    budget: Annotated[float, typer.Option(help="Total compute C, FLOPs.")],
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Total compute C: FLOPs such as 1e22, or accelerators such as 64xH100x14d."),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Wanted student loss, nats per token, instead of a budget.")
+    ] = None,
     scenario: Annotated[
         Scenario, typer.Option(help="Who pays for the teacher.")
     ] = Scenario.teacher_inference,
-    reading: Annotated[Reading, typer.Option(help="How B' of Table 6 is read.")] = Reading.reconciled,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+    teachers: Annotated[
+        Path | None,
+        typer.Option(help="Teachers to choose from: CSV with columns N_T, D_T and perhaps L_T, name."),
+    ] = None,
+    tokens: Annotated[str | None, typer.Option(help="Most student tokens there are, such as 300B.")] = None,
+    students: Annotated[float, typer.Option(help="Students that share the teacher and its logits.")] = 1.0,
+    inference_tokens: Annotated[
+        str | None, typer.Option(help="Tokens the student processes in its life; added to the bill.")
+    ] = None,
+    reading: Annotated[
+        Reading | None, typer.Option(help="How B' of Table 6 is read; reconciled by default.")
+    ] = None,
+    law: Annotated[
+        Path | None,
+        typer.Option(help="Your own law, saved by: distill-lib fit ... --distillation --save law.json."),
+    ] = None,
+    gpus: Annotated[
+        str | None,
+        typer.Option(help="Accelerators to price the plan in, such as 64xH100, if not in --budget."),
+    ] = None,
+    utilisation: Annotated[
+        str, typer.Option(help="Part of their dense bf16 peak that training gets.")
+    ] = "40%",
+    top_k: Annotated[int, typer.Option(help="Largest logits of each token to store.")] = 128,
+    draws: Annotated[int, typer.Option(min=0, help="Laws to draw for intervals; 0 for none.")] = 400,
+    widen: Annotated[float, typer.Option(help="Factor on the intervals of Table 6, which are narrow.")] = 1.0,
+    level: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.9,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    plot: Annotated[Path | None, typer.Option(help="Draw the plan to this file (.png, .svg, .pdf).")] = None,
+    save: Annotated[Path | None, typer.Option(help="Save everything as JSON.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Plan a distillation: which teacher, how many tokens, what loss, and whether it is worth it."""
+    """Plan a distillation: which teacher, how many tokens, what loss, what it costs, and whether it is worth it.
+
+    Sizes and tokens may be typed as 1.5B or '300B tokens'. Intervals come from the draws saved with your own law,
+    or from the printed intervals of the published one.
+    """
+    import distill_lib as dl
+    from distill_lib.scaling.quantities import parse_quantity
+    from distill_lib.scaling.teachers import read_teachers
+
+    fleet, C = _means(budget, gpus, utilisation)
+    if C is None and target is None:
+        raise ValueError(
+            "nothing to plan for; give --budget, such as 1e22 or 64xH100x14d, or --target, a loss"
+        )
+    known = None if teachers is None else read_teachers(teachers)
+    chosen, options, laws = _law(law, reading)
+    found = dl.plan(
+        N_S=parse_quantity(student, "N", "--student (N_S)"),
+        C=C,
+        scenario=scenario.value,
+        law=chosen,
+        target_loss=None if target is None else _number("--target", target),
+        max_D_S=None if tokens is None else parse_quantity(tokens, "D", "--tokens"),
+        teachers=None if known is None else [each.given for each in known],
+        students_sharing=students,
+        inference_tokens=parse_quantity(inference_tokens or "0", "D", "--inference-tokens"),
+        **options,
+    )
+    notes, unsure = [], None
+    if known is not None and found.teacher is not None:
+        notes.append(f"Of {len(known)} teachers, {known[found.teacher].name} serves this student best.")
+    if draws and (law is None or laws):
+        how = {"count": draws, "level": level}
+        unsure = found.uncertainty(laws, **how) if laws else found.uncertainty(seed=seed, widen=widen, **how)
+    elif draws and law is not None:
+        notes.append(
+            f"{law.name} holds no draws, so no intervals: fit again with --bootstrap 400 --save {law.name}"
+        )
+    notes += _status(law)
+    report = _report(found, unsure, fleet, top_k, notes)
+    if plot is not None:
+        found.plot()[0].savefig(plot)
+    content = json.dumps(found.to_dict() | {"report": report}, indent=2, ensure_ascii=False, allow_nan=False)
+    if save is not None:
+        from distill_lib import runs
+
+        runs.replace_file(save, content + "\n")
+    if as_json:
+        typer.echo(content)
+        return
+    parts = [str(found), "" if unsure is None else str(unsure), "\n".join(_sentences(report, fleet))]
+    written = "\n".join(f"wrote {path}" for path in (plot, save) if path is not None)
+    typer.echo("\n\n".join(part for part in (*parts, written) if part))
+
+
+def _means(budget: str | None, gpus: str | None, utilisation: str) -> tuple[Fleet | None, float | None]:
+    """Return the accelerators, if any are named, and the FLOPs to spend, if a budget is given."""
+    from distill_lib.scaling.accelerators import parse_fleet
+    from distill_lib.scaling.quantities import parse_quantity, parse_share
+
+    share = parse_share(utilisation, "--utilisation")
+    fleet = None if budget is None else parse_fleet(budget, "--budget", share)
+    if fleet is not None and fleet.seconds is None:
+        raise ValueError(f"--budget = {budget!r} does not say for how long; type such as {budget}x14d")
+    if gpus is not None:
+        if fleet is not None:
+            raise ValueError(f"--budget {budget} names its accelerators already; leave out --gpus {gpus}")
+        priced = parse_fleet(gpus, "--gpus", share)
+        if priced is None or priced.seconds is not None:
+            raise ValueError(f"--gpus = {gpus!r} is no number of accelerators; type such as 64xH100")
+        return priced, None if budget is None else parse_quantity(budget, "C", "--budget")
+    if fleet is not None:
+        return fleet, fleet.flops
+    return None, None if budget is None else parse_quantity(budget, "C", "--budget")
+
+
+def _law(path: Path | None, reading: Reading | None) -> tuple[Any, dict[str, Any], list[Any]]:
+    """Return the law to plan with, what is known of its reach, and the draws that were saved with it."""
     import distill_lib as dl
 
-    found = dl.plan(N_S=student, C=budget, scenario=scenario.value, law=dl.published_law(reading.value))
-    typer.echo(json.dumps(found.to_dict(), indent=2) if as_json else str(found))
+    if path is None:
+        return dl.published_law((reading or Reading.reconciled).value), {}, []
+    from distill_lib.scaling.saved import load_draws, load_law, load_reach
+
+    if reading is not None:
+        raise ValueError(
+            f"--reading {reading.value} is a way to read the published law; leave it out with --law"
+        )
+    law = load_law(path)
+    if not isinstance(law, dl.DistillationLaw):
+        raise ValueError(
+            f"{path.name} holds a supervised law, and a plan needs that of students too; save one with: "
+            f"distill-lib fit students.csv --distillation --supervised {path.name} --save law.json"
+        )
+    reach = load_reach(path)
+    options = {"fitted_range": reach.fitted_range, "accuracy": reach.mean_error}
+    return law, options, load_draws(path)
+
+
+def _status(path: Path | None) -> list[str]:
+    """Return a warning where the fit of one's own law is not to be trusted."""
+    if path is None:
+        return []
+    from distill_lib.scaling.saved import load_reach
+
+    status = load_reach(path).status
+    return [] if status.startswith("trustworthy") else [f"The fit of {path.name} says of itself: {status}"]
+
+
+def _report(
+    found: Plan, unsure: PlanUncertainty | None, fleet: Fleet | None, top_k: int, notes: list[str]
+) -> dict[str, Any]:
+    """Return what is told beside the plan: intervals, cost, storage and remarks."""
+    report: dict[str, Any] = {"notes": notes}
+    if unsure is not None:
+        report["uncertainty"] = unsure.to_dict()
+    if fleet is not None:
+        training, alone = found.C - found.flops_inference, found.C_supervised - found.flops_inference
+        report["cost"] = {
+            "accelerator": fleet.kind.name,
+            "peak": fleet.kind.peak,
+            "utilisation": fleet.utilisation,
+            "source": fleet.kind.source,
+            "count": fleet.count,
+            "device_days": fleet.device_days(training),
+            "days": fleet.days(training),
+            "device_days_supervised": fleet.device_days(alone) if alone < float("inf") else None,
+        }
+    report["logits"] = {"all": found.logits().bytes, f"top_{top_k}": found.logits(top_k).bytes}
+    report["storage"] = [str(found.logits()), str(found.logits(top_k))]
+    return report
+
+
+def _sentences(report: dict[str, Any], fleet: Fleet | None) -> list[str]:
+    """Return the report as lines for people."""
+    lines = list(report["notes"])
+    if fleet is not None:
+        cost = report["cost"]
+        alone = cost["device_days_supervised"]
+        beside = "" if alone is None else f" ({alone:,.3g} supervised)"
+        lines.append(
+            f"Cost: {cost['device_days']:,.3g} {fleet.kind.name}-days{beside}, {cost['days']:.3g} days on {fleet.count:,}, "
+            f"at {fleet.utilisation:.3g} of {fleet.kind.peak / 1e12:,.5g} TFLOP/s dense bf16 ({fleet.kind.source})"
+        )
+    return [*lines, *(f"Storage: {sentence}" for sentence in report["storage"])]
+
+
+def _number(option: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(
+            f"{option} {text} is no number; type a loss in nats per token, such as 2.2"
+        ) from None

@@ -33,7 +33,8 @@ SHOWN = 1e-3
 Outcome = Literal["distil", "supervised", "too close to call"]
 
 _INFINITE = ("budget", "D_supervised", "C_supervised")  # what None in a file stands for; NaN elsewhere
-_DERIVED = ("format", "shares", "outcome", "verdict", "advantage")  # written down, but not read back
+_DERIVED = ("shares", "outcome", "verdict", "advantage")  # written down, but not read back
+_BESIDE = ("format", "report")  # what a file may hold beside the plan
 
 
 @dataclass(frozen=True)
@@ -261,7 +262,7 @@ class Plan:
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         fields |= {"format": FORMAT, "warnings": list(self.warnings), "law": self.law.to_dict()}
         fields |= {"question": _plain(self.question)}
-        fields |= {name: getattr(self, name) for name in _DERIVED[1:]}
+        fields |= {name: getattr(self, name) for name in _DERIVED}
         return {
             key: None if isinstance(value, float) and not math.isfinite(value) else value
             for key, value in fields.items()
@@ -307,7 +308,7 @@ class Plan:
                 f"format = {values.get('format')!r} is no plan ({FORMAT!r}); save one with to_json"
             )
         missing = [name for name in names if name not in values]
-        unknown = sorted(set(values) - set(names) - set(_DERIVED))
+        unknown = sorted(set(values) - {*names, *_DERIVED, *_BESIDE})
         if missing or unknown:
             raise ValueError(
                 f"a plan takes {', '.join(names)}; missing: {', '.join(missing) or 'none'}; "

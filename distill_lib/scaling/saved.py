@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +119,60 @@ def load_draws(path: str | Path) -> list[SupervisedLaw | DistillationLaw]:
         base = law.supervised.to_dict()
         return [DistillationLaw.from_dict({"supervised": base, **row}) for row in rows]
     return [SupervisedLaw.from_dict(row) for row in rows]
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far a saved law can be trusted.
+
+    Parameters
+    ----------
+    fitted_range : mapping of str to (float, float)
+        Lowest and highest value of each quantity that the fit keeps.
+    mean_error : float or None
+        Mean relative error of the law on its runs.
+    status : str
+        What the fit says of itself; empty if it says nothing.
+    """
+
+    fitted_range: Mapping[str, tuple[float, float]]
+    mean_error: float | None
+    status: str
+
+
+def load_reach(path: str | Path) -> Reach:
+    """Read how far the law of a saved fit can be trusted.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    Reach
+        Its ranges, its mean error and its status, as far as the file has them.
+
+    Raises
+    ------
+    ValueError
+        If the file is no saved law, or its ranges or its error are no numbers.
+    FileNotFoundError
+        If there is no such file.
+    """
+    load_law(path)
+    content = _content(Path(path))
+    try:
+        ranges = {
+            name: (float(low), float(high)) for name, (low, high) in content.get("fitted_range", {}).items()
+        }
+        error = content.get("mean_error")
+        return Reach(ranges, None if error is None else float(error), str(content.get("status", "")))
+    except (AttributeError, TypeError, ValueError) as fault:
+        raise ValueError(
+            f"{Path(path).name} does not say what it was fitted on: {fault}; save the law again with: "
+            "distill-lib fit ... --save"
+        ) from None
 
 
 def _content(path: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 
 from distill_lib.scaling.fitting import fit_distillation_law, fit_supervised_law
 from distill_lib.scaling.laws import published_law
-from distill_lib.scaling.saved import load_draws, load_law, save_fit
+from distill_lib.scaling.saved import load_draws, load_law, load_reach, save_fit
 
 LAW = published_law()
 
@@ -68,3 +68,19 @@ def test_what_is_no_law_is_refused(tmp_path, text, words):
     path.write_text(text)
     with pytest.raises(ValueError, match=words):
         load_law(path)
+
+
+def test_its_reach_comes_back(tmp_path):
+    fit = distillation(LAW.supervised)
+    path = save_fit(tmp_path / "law.json", fit)
+    reach = load_reach(path)
+    assert reach.fitted_range["N_S"] == pytest.approx((1.5e8, 7e9))
+    assert reach.fitted_range["D_S"] == pytest.approx((10 * 1.5e8, 160 * 7e9))
+    assert (reach.mean_error, reach.status) == (fit.mean_error, fit.status)
+    content = json.loads(path.read_text())
+    for broken in ({"fitted_range": {"N_S": 3}}, {"fitted_range": [1]}, {"mean_error": "small"}):
+        path.write_text(json.dumps(content | broken))
+        with pytest.raises(
+            ValueError, match=r"law.json does not say what it was fitted on: .*; save the law again"
+        ):
+            load_reach(path)
