@@ -152,11 +152,11 @@ def replan(earlier: Plan, law: DistillationLaw | None = None, **changes: Any) ->
     Parameters
     ----------
     earlier : Plan
-        A plan made by :func:`plan`.
+        A plan that ``plan`` made.
     law : DistillationLaw, optional
         Another law; that of the earlier plan by default.
     **changes : object
-        Arguments of :func:`plan` that are to be different.
+        Arguments of ``plan`` that are to be different.
 
     Returns
     -------
@@ -166,7 +166,7 @@ def replan(earlier: Plan, law: DistillationLaw | None = None, **changes: Any) ->
     Raises
     ------
     ValueError
-        As :func:`plan` does, and for a plan that does not say what was asked.
+        As ``plan`` does, and for a plan that does not say what was asked.
     """
     if not earlier.question:
         raise ValueError("this plan does not say what was asked; make it with plan(...)")
