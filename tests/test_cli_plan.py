@@ -124,6 +124,9 @@ def test_json_holds_intervals_and_storage_and_reads_back():
 def test_wider_intervals_on_demand():
     narrow, wide = (answer(*BASIC, "--widen", w)["report"]["uncertainty"]["intervals"]["gap"] for w in (1, 3))
     assert wide["low"] < narrow["low"] < narrow["high"] < wide["high"]
+    near = answer(*BASIC, "--within", "1%")["report"]["uncertainty"]
+    assert near["intervals"]["gap"]["high"] < narrow["high"]
+    assert "within 0.01" in near["meaning"]
 
 
 def test_a_saved_plan_is_the_printed_one_and_the_drawing_is_there(tmp_path):

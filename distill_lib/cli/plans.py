@@ -71,6 +71,10 @@ def plan(
     top_k: Annotated[int, typer.Option(help="Largest logits of each token to store.")] = 128,
     draws: Annotated[int, typer.Option(min=0, help="Laws to draw for intervals; 0 for none.")] = 400,
     widen: Annotated[float, typer.Option(help="Factor on the intervals of Table 6, which are narrow.")] = 1.0,
+    within: Annotated[
+        str | None,
+        typer.Option(help="Keep only drawn laws within this share of the published losses, such as 1%."),
+    ] = None,
     level: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.9,
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
     plot: Annotated[Path | None, typer.Option(help="Draw the plan to this file (.png, .svg, .pdf).")] = None,
@@ -83,7 +87,7 @@ def plan(
     or from the printed intervals of the published one.
     """
     import distill_lib as dl
-    from distill_lib.scaling.quantities import parse_quantity
+    from distill_lib.scaling.quantities import parse_quantity, parse_share
     from distill_lib.scaling.teachers import read_teachers
 
     fleet, C = _means(budget, gpus, utilisation)
@@ -110,7 +114,9 @@ def plan(
         notes.append(f"Of {len(known)} teachers, {known[found.teacher].name} serves this student best.")
     if draws and (law is None or laws):
         how = {"count": draws, "level": level}
-        unsure = found.uncertainty(laws, **how) if laws else found.uncertainty(seed=seed, widen=widen, **how)
+        near = None if within is None else parse_share(within, "--within")
+        drawn = {"seed": seed, "widen": widen, "within": near}
+        unsure = found.uncertainty(laws or None, **how, **({} if laws else drawn))
     elif draws and law is not None:
         notes.append(
             f"{law.name} holds no draws, so no intervals: fit again with --bootstrap 400 --save {law.name}"

@@ -242,7 +242,7 @@ class Plan:
         draws : sequence of DistillationLaw or Bootstrap, optional
             Laws that the law may just as well be; by default drawn from the intervals of Table 6.
         **options : object
-            ``level``, ``seed``, ``count`` and ``widen``, as ``plan_uncertainty`` takes them.
+            ``level``, ``seed``, ``count``, ``widen`` and ``within``, as ``plan_uncertainty`` takes them.
 
         Returns
         -------

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from distill_lib.scaling import _checks
-from distill_lib.scaling.law_draws import MEANING, draw_published_laws
+from distill_lib.scaling.law_draws import MEANING, MEANING_WITHIN, draw_published_laws
 from distill_lib.scaling.laws import READINGS, DistillationLaw, Reading, published_law
 from distill_lib.scaling.plan_uncertainty import QUANTITIES, PlanUncertainty
 from distill_lib.scaling.planning import replan
@@ -32,6 +32,7 @@ def plan_uncertainty(
     count: int = 400,
     seed: int = 0,
     widen: float = 1.0,
+    within: float | None = None,
 ) -> PlanUncertainty:
     """Ask a plan's question of many laws, and report how its numbers and its verdict vary.
 
@@ -53,6 +54,9 @@ def plan_uncertainty(
         Seed of the drawing.
     widen : float
         Factor on the printed half-widths.
+    within : float, optional
+        Keep only drawn laws whose losses stay within this share of the published ones where these were fitted,
+        such as 0.01, the accuracy that the paper states.
 
     Returns
     -------
@@ -77,7 +81,7 @@ def plan_uncertainty(
     published = draws is None
     if published:
         laws: Sequence[DistillationLaw] = draw_published_laws(
-            count, _reading(plan.law), seed=seed, widen=widen
+            count, _reading(plan.law), seed=seed, widen=widen, within=within
         )
     else:
         laws = _given(draws, count)
@@ -104,8 +108,12 @@ def plan_uncertainty(
         if published
         else along_draws(table["gap"], [law for _, law in answered], level),
         readings={name: replan(plan, published_law(name)) for name in READINGS} if published else {},
-        meaning=MEANING if published else OF_DRAWS,
+        meaning=_meaning(within) if published else OF_DRAWS,
     )
+
+
+def _meaning(within: float | None) -> str:
+    return MEANING if within is None else MEANING_WITHIN.format(within=within)
 
 
 def _reading(law: DistillationLaw) -> Reading:

@@ -53,9 +53,33 @@ def test_draws_are_repeatable_and_differ_by_seed():
     assert all(law == draw_published_laws(1, widen=0.0)[0] for law in draw_published_laws(4, widen=0.0))
 
 
+def test_laws_within_the_stated_accuracy_are_kept():
+    N, D, L_T = np.meshgrid(
+        np.geomspace(1.43e8, 1.26e10, 5), np.geomspace(4e9, 5.12e11, 5), np.geomspace(1.8, 2.8, 5)
+    )
+
+    def far(law):
+        of_runs = np.abs(law.supervised.loss(N, D) / LAW.supervised.loss(N, D) - 1).max()
+        return max(of_runs, np.abs(law.loss(N, D, L_T) / LAW.loss(N, D, L_T) - 1).max())
+
+    free, near = draw_published_laws(200), draw_published_laws(200, within=0.01)
+    assert len(near) == 200
+    assert max(map(far, near)) <= 0.01 < max(map(far, free))
+    # What is said in the docstring: most independent draws are not as near as the paper says its law is.
+    assert np.mean([far(law) > 0.01 for law in free]) > 0.5
+    p = plan(1e9, 1e21)
+    (_, low, high), (_, lowest, highest) = (
+        plan_uncertainty(p, within=w).intervals["L_S"] for w in (0.01, None)
+    )
+    assert lowest < low < p.L_S < high < highest
+    assert "within 0.01 of the published ones" in str(plan_uncertainty(p, within=0.01))
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
+        ({"count": 5, "within": 0.0}, r"within = 0.0 is out of range"),
+        ({"count": 5, "within": 1e-5}, r"within = 1e-05 leaves 0 of 200 laws drawn; give a larger share"),
         ({"count": 0}, "count = 0 is out of range"),
         ({"count": 5, "seed": -1}, "seed = -1 is out of range"),
         ({"count": 5, "widen": -1.0}, r"widen = -1.0 is out of range"),
