@@ -8,7 +8,8 @@ import numpy as np
 
 from distill_lib.scaling import _checks, formulas
 from distill_lib.scaling.laws import DistillationLaw
-from distill_lib.scaling.planning import checked_law, plan_map
+from distill_lib.scaling.planning import plan_map
+from distill_lib.scaling.questions import checked_law
 
 
 @dataclass(frozen=True)
