@@ -154,6 +154,11 @@ def test_the_printed_reading():
     assert set(found["report"]["uncertainty"]["readings"]) == {"reconciled", "printed"}
 
 
+def test_the_accuracy_settles_what_is_close():
+    assert answer(*BASIC, "--draws", "0")["outcome"] == "too close to call"
+    assert answer(*BASIC, "--draws", "0", "--accuracy", "0.1%")["outcome"] == "distil"
+
+
 # ---------------------------------------------------------------- one's own law
 
 

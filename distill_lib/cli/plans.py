@@ -61,6 +61,13 @@ def plan(
         Path | None,
         typer.Option(help="Your own law, saved by: distill-lib fit ... --distillation --save law.json."),
     ] = None,
+    accuracy: Annotated[
+        str | None,
+        typer.Option(
+            help="Relative error of the law's losses: closer ones are too close to call. By default the mean error of "
+            "your own law, and of the published one what the paper states, 1%."
+        ),
+    ] = None,
     gpus: Annotated[
         str | None,
         typer.Option(help="Accelerators to price the plan in, such as 64xH100, if not in --budget."),
@@ -97,6 +104,8 @@ def plan(
         )
     known = None if teachers is None else read_teachers(teachers)
     chosen, options, laws = _law(law, reading)
+    if accuracy is not None:
+        options["accuracy"] = parse_share(accuracy, "--accuracy")
     found = dl.plan(
         N_S=parse_quantity(student, "N", "--student (N_S)"),
         C=C,

@@ -149,6 +149,12 @@ class PlanUncertainty:
         survives = "survives" if self.survives_readings else "does not survive"
         return f"The outcome {survives} both readings of B' ({each})."
 
+    @property
+    def _title(self) -> str:
+        return f"The plan under {self.draws} laws " + (
+            "drawn from the published intervals" if self.source == "published intervals" else "given as draws"
+        )
+
     def _lines(self) -> list[str]:
         some = f"{self.without:.0%} of the draws have no answer and are left out." if self.without else ""
         return [
@@ -171,12 +177,10 @@ class PlanUncertainty:
         return not (math.isnan(low) or same)
 
     def __str__(self) -> str:
-        head = f"{self.draws} laws from {self.source}:"
-        return "\n".join([head, *aligned(self._table()), *self._lines()])
+        return "\n".join([f"{self._title}:", *aligned(self._table()), *self._lines()])
 
     def _repr_html_(self) -> str:
-        title = f"{self.draws} laws from {self.source}"
-        return html_table(title, self._table()) + "".join(
+        return html_table(self._title, self._table()) + "".join(
             f"<p>{html.escape(line)}</p>" for line in self._lines()
         )
 
