@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,11 +20,14 @@ from filelock import FileLock
 from tiny import tiny_run
 
 from distill_lib import runs
+from distill_lib.figures import calibration, where_loss_is
 from distill_lib.measures import calibration_error, read_measures
 from distill_lib.scaling.specifications import CorpusSpec, ModelSpec
 from distill_lib.training import sweep as module
 from distill_lib.training.corpus import Corpus
 from distill_lib.training.sweep import SweepError, run_preset, run_sweep
+
+mpl.use("agg")
 
 TEACHER = tiny_run(split="teacher")
 SPECS = [
@@ -83,6 +88,18 @@ def test_every_run_has_its_bins_and_they_give_its_row(swept: Path):
             assert pd.isna(row[error]) == (row["objective"] == "supervised" and error == "ece_teacher")
             assert pd.isna(row[error]) or found == pytest.approx(row[error], abs=1e-5)
         assert np.average(filled["loss"], weights=filled["count"]) == pytest.approx(row["L"], rel=1e-5)
+
+
+def test_what_was_measured_can_be_drawn(swept: Path):
+    table, bins = runs.read(swept), read_measures(swept)
+    error = table.loc[table["spec_hash"] == TEACHER.spec_hash, "ece"].item()
+    _, teachers = calibration.fig42_teacher_calibration(table, bins)
+    assert teachers[0, 0].texts[0].get_text() == f"ECE {100 * error:.1f} %"
+    calibration.fig46_student_within_teacher_bins(table, bins)
+    where_loss_is.loss_by_token_frequency(table, bins)
+    _, (pairs, _) = where_loss_is.scores_against_loss(table, bins)
+    assert sorted(x for line in pairs.lines for x in line.get_xdata()) == sorted(table["L"])
+    plt.close("all")
 
 
 def test_a_second_sweep_repeats_nothing_and_adds_what_is_new(
