@@ -1,4 +1,5 @@
 from . import figures as figures
+from . import measures as measures
 from . import paper as paper
 from . import runs as runs
 from .index import figure_index as figure_index
