@@ -23,6 +23,17 @@ from distill_lib.figures.by_scenario import (
     fig31_optimal_teacher_tokens,
     fig32_optimal_teacher_size,
 )
+from distill_lib.figures.calibration import (
+    fig42_teacher_calibration,
+    fig43_student_calibration,
+    fig44_student_against_top_token,
+    fig45_teacher_within_student_bins,
+    fig46_student_within_teacher_bins,
+    fig47_student_calibration_after_more,
+    fig48_student_against_top_token_after_more,
+    fig49_teacher_within_student_bins_after_more,
+    fig50_student_within_teacher_bins_after_more,
+)
 from distill_lib.figures.capacity_gap import (
     differences_from_the_best_teacher,
     fig04_capacity_gap,
@@ -97,6 +108,7 @@ from distill_lib.figures.teacher_choice import (
     fig15_student_loss_by_tokens,
     fig16_student_loss_by_teacher_size,
 )
+from distill_lib.figures.where_loss_is import fig35_scores_against_loss, loss_by_token_frequency
 from distill_lib.scaling.wording import count
 
 __all__ = [
@@ -144,12 +156,22 @@ __all__ = [
     "fig32_optimal_teacher_size",
     "fig33_compute_ratio",
     "fig34_token_ratio",
+    "fig35_scores_against_loss",
     "fig36_supervised_curves",
     "fig36_supervised_runs",
     "fig37_gap_and_divergence",
     "fig39_optima",
     "fig40_infinite_data",
     "fig41_long_students",
+    "fig42_teacher_calibration",
+    "fig43_student_calibration",
+    "fig44_student_against_top_token",
+    "fig45_teacher_within_student_bins",
+    "fig46_student_within_teacher_bins",
+    "fig47_student_calibration_after_more",
+    "fig48_student_against_top_token_after_more",
+    "fig49_teacher_within_student_bins_after_more",
+    "fig50_student_within_teacher_bins_after_more",
     "fig51a_mixing",
     "fig51b_best_mixing",
     "fig52_temperature",
@@ -162,6 +184,7 @@ __all__ = [
     "ladder_against_table",
     "learning_curves",
     "learning_rate_transfer",
+    "loss_by_token_frequency",
     "losses_with_bands",
     "paired_students",
     "plan_charts",

@@ -15,7 +15,7 @@ from distill_lib.scaling.wording import count
 _BANDS = np.arange(1, FREQUENCY_BANDS + 1)
 _MARKERS = {"teacher": "D", "supervised": "s", "distilled": "o"}
 
-#: Skills of `scores_against_loss`: how positions are sorted, which bins count, title.
+#: Skills of `fig35_scores_against_loss`: how positions are sorted, which bins count, title.
 _SKILLS = (
     ("repetition", (1,), "a pair goes on as before"),
     ("bracket", (0, 1, 2), "which of three brackets closes"),
@@ -90,7 +90,7 @@ def loss_by_token_frequency(runs: pd.DataFrame, measures: pd.DataFrame) -> tuple
 
 
 @styled
-def scores_against_loss(runs: pd.DataFrame, measures: pd.DataFrame) -> tuple[Figure, np.ndarray]:
+def fig35_scores_against_loss(runs: pd.DataFrame, measures: pd.DataFrame) -> tuple[Figure, np.ndarray]:
     """Draw scores of two small skills against the loss, whichever way a model was trained (in place of Figure 35).
 
     The skills are what models of this size have: continuing a pair of tokens as the window did before, and

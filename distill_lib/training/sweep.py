@@ -29,6 +29,7 @@ from distill_lib.training.progress import Reporter
 #: Bytes that kept teacher logits may take, unless told otherwise: what a mini grid needs.
 LOGIT_BYTES = 2 * 10**9
 
+
 class SweepError(ValueError):
     """A sweep cannot start, or had to stop; says in one line why and what to do."""
 

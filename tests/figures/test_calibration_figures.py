@@ -149,7 +149,7 @@ def test_loss_by_frequency_compares_equal_sizes_and_tokens(tables):
 
 def test_scores_are_drawn_over_the_loss_of_each_run(tables):
     runs, measures = tables
-    _, axes = where_loss_is.scores_against_loss(runs, measures)
+    _, axes = where_loss_is.fig35_scores_against_loss(runs, measures)
     drawn = {line.get_label(): line for line in axes[0].lines}
     assert set(drawn) == {"teacher", "supervised", "distilled"}
     np.testing.assert_allclose(drawn["supervised"].get_ydata(), 0.5 * 0.75)
@@ -169,4 +169,4 @@ def test_nothing_to_draw_is_said(tables):
     with pytest.raises(ValueError, match="trained both ways"):
         where_loss_is.loss_by_token_frequency(runs[runs["objective"] == "supervised"], measures)
     with pytest.raises(ValueError, match="no runs by bracket"):
-        where_loss_is.scores_against_loss(runs, measures[measures["by"] != "bracket"])
+        where_loss_is.fig35_scores_against_loss(runs, measures[measures["by"] != "bracket"])

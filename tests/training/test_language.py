@@ -14,15 +14,8 @@ from pydantic import ValidationError
 from scipy.stats import chi2
 
 from distill_lib import runs
-from distill_lib.scaling.specifications import (
-    CorpusSpec,
-    LanguageSpec,
-    ModelSpec,
-    OracleSpec,
-    RunSpec,
-    smoke,
-    smoke_language,
-)
+from distill_lib.scaling.protocols import smoke, smoke_language
+from distill_lib.scaling.specifications import CorpusSpec, LanguageSpec, ModelSpec, OracleSpec, RunSpec
 from distill_lib.training.corpus import CorpusError, load_corpus, open_corpus
 from distill_lib.training.evaluation import evaluate
 from distill_lib.training.language import Language, Stationary, design_language

@@ -97,7 +97,7 @@ def test_what_was_measured_can_be_drawn(swept: Path):
     assert teachers[0, 0].texts[0].get_text() == f"ECE {100 * error:.1f} %"
     calibration.fig46_student_within_teacher_bins(table, bins)
     where_loss_is.loss_by_token_frequency(table, bins)
-    _, (pairs, _) = where_loss_is.scores_against_loss(table, bins)
+    _, (pairs, _) = where_loss_is.fig35_scores_against_loss(table, bins)
     assert sorted(x for line in pairs.lines for x in line.get_xdata()) == sorted(table["L"])
     plt.close("all")
 
