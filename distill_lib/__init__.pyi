@@ -54,6 +54,7 @@ from .scaling.teachers_compared import teachers_compared as teachers_compared
 from .scaling.valleys import valleys as valleys
 from .scaling.yielding import YieldingLaw as YieldingLaw
 from .scaling.yielding import fit_yielding_law as fit_yielding_law
+from .training import loss_lab as loss_lab
 from .training.corpus import open_corpus as open_corpus
 from .training.fused_head import fused_kd_loss as fused_kd_loss
 from .training.language import design_language as design_language
@@ -63,6 +64,7 @@ from .training.sparse_teachers import SparseTeacher as SparseTeacher
 from .training.sparse_teachers import top_k as top_k
 from .training.sparse_teachers import top_p as top_p
 from .training.sweep import run_preset as run_preset
+from .training.tensor_memory import peak_bytes as peak_bytes
 from .training.trainer import train as train
 
 __version__: str
