@@ -1,3 +1,4 @@
+from . import course as course
 from . import figures as figures
 from . import measures as measures
 from . import paper as paper
