@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from textwrap import fill
+
+_WIDTH = 74  # fits a page of the book without scrolling
 
 
 @dataclass(frozen=True, repr=False)
@@ -26,10 +29,10 @@ class Report:
         return bool(self.checks) and all(self.checks.values())
 
     def __repr__(self) -> str:
-        """Write one line for each check, its hint below it."""
+        """Write one line for each check, and the hint of a failed one below it."""
         lines = []
         for name, right in self.checks.items():
             lines.append(f"{'✔' if right else '✘'} {name}")
             if not right:
-                lines.append(f"    {self.hints[name]}")
+                lines.append(fill(self.hints[name], _WIDTH, initial_indent="    ", subsequent_indent="    "))
         return "\n".join(lines)
