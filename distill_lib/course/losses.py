@@ -371,6 +371,6 @@ class _Examination:
         if abs(found - exact) <= 0.02 * min(abs(exact), divergence):
             return None
         return (
-            f"logits in bfloat16: the loss is {found:.2g}, in float64 {exact:.2g}; take the softmax in float32 "
+            f"logits in bfloat16: the loss is {found:.4g}, in float64 {exact:.4g}; take the softmax in float32 "
             "(logits.float())"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from textwrap import fill
 
-_WIDTH = 74  # fits a page of the book without scrolling
+_WIDTH = 68  # fits a page of the book without scrolling
 
 
 @dataclass(frozen=True, repr=False)

@@ -160,7 +160,7 @@ def test_the_library_passes():
 
 def test_a_report_fits_the_page_and_loses_no_word():
     report = check_kd_loss(changed(soft=cross_entropy))
-    assert max(map(len, repr(report).splitlines())) <= 74
+    assert max(map(len, repr(report).splitlines())) <= 68
     assert report.hints["zero for identical models"] in " ".join(repr(report).split())
 
 
