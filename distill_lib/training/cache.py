@@ -61,13 +61,15 @@ def new_folder(target: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def new_file(target: Path) -> Iterator[IO[bytes]]:
+def new_file(target: Path, durable: bool = True) -> Iterator[IO[bytes]]:
     """Write a file that appears under its name only when it is complete.
 
     Parameters
     ----------
     target : Path
         Where the file is to be; what lies there is replaced.
+    durable : bool
+        Wait until the disk has it, so that a crash of the machine leaves the old file or the new one.
 
     Yields
     ------
@@ -79,7 +81,8 @@ def new_file(target: Path) -> Iterator[IO[bytes]]:
         try:
             yield file.file
             file.flush()
-            os.fsync(file.fileno())  # a name that outlives a crash of the machine must not name less
+            if durable:
+                os.fsync(file.fileno())
             Path(file.name).replace(target)
         except BaseException:
             Path(file.name).unlink(missing_ok=True)

@@ -39,7 +39,7 @@ def checkpoint_path(cache: Path, spec: RunSpec, corpus_id: str, device: str) -> 
     """
     text = ["corpus.py", "language_corpus.py", "sampling.py"]
     losses = ["losses.py", "divergences.py", "sparse_teachers.py"]
-    own = ["model.py", "trainer.py", "objectives.py", "logit_cache.py"]
+    own = ["model.py", "trainer.py", "objectives.py", "logit_cache.py", "devices.py"]
     code = code_hash([*own, *losses, *text])
     key = key_of([spec.spec_hash, corpus_id, code, torch.__version__, device])
     return cache / "checkpoints" / f"{spec.spec_hash}-{key}"

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from distill_lib.scaling.specifications import OracleSpec, RunSpec
 from distill_lib.training.checkpoints import load_state, save_state
 from distill_lib.training.corpus import Corpus
+from distill_lib.training.devices import half_precision, resolve_device
 from distill_lib.training.evaluation import Evaluation, evaluate
 from distill_lib.training.language_corpus import LanguageCorpus
 from distill_lib.training.logit_cache import LogitCache, half
@@ -131,7 +132,9 @@ def train(
         teacher_logits = None
         if teacher is not None and step < spec.distilled_steps:
             teacher_logits = _ask(spec, teacher, kept_logits, order, step, tokens)
-        loss = step_loss(spec, model(tokens), labels, teacher_logits)
+        with half_precision(place):
+            logits = model(tokens)
+        loss = step_loss(spec, logits, labels, teacher_logits)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -186,7 +189,7 @@ def _ask(
         logits = kept.logits(order.reshape(-1), step * width, width)
         if logits is not None:
             return logits.to(tokens.device)
-    with torch.no_grad():
+    with torch.no_grad(), half_precision(tokens.device):
         logits = teacher(tokens)
     # An oracle states the truth, which is not rounded; a trained teacher speaks as it would from the cache.
     return logits if isinstance(spec.teacher, OracleSpec) else half(logits)
@@ -222,21 +225,3 @@ def rate(step: int, spec: RunSpec) -> float:
         return (step + 1) / warmup
     done = (step - warmup) / max(1, spec.steps - warmup)
     return 0.5 * (1 + math.cos(math.pi * done)) if spec.schedule == "cosine" else 1 - done
-
-
-def resolve_device(device: str) -> torch.device:
-    """Turn a wish into a device.
-
-    Parameters
-    ----------
-    device : str
-        "auto", or a name that PyTorch knows.
-
-    Returns
-    -------
-    torch.device
-        For "auto" the GPU where there is one, else the CPU.
-    """
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(device)

@@ -19,10 +19,11 @@ from distill_lib.scaling.specifications import OracleSpec, RunSpec
 from distill_lib.training.cache import CACHE_VARIABLE
 from distill_lib.training.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
 from distill_lib.training.corpus import Corpus, load_corpus
+from distill_lib.training.devices import resolve_device
 from distill_lib.training.language_corpus import LanguageCorpus
 from distill_lib.training.logit_cache import LogitCache, worth_caching
 from distill_lib.training.oracle import Oracle
-from distill_lib.training.trainer import resolve_device, train
+from distill_lib.training.trainer import train
 
 
 class Worker:

@@ -18,7 +18,7 @@ from tiny import tiny_run
 from distill_lib.training import trainer
 from distill_lib.training.checkpoints import load_state
 from distill_lib.training.corpus import Corpus, CorpusError
-from distill_lib.training.trainer import rate, resolve_device, train
+from distill_lib.training.trainer import rate, train
 
 
 @pytest.fixture(scope="module")
@@ -170,10 +170,3 @@ def test_warmup_is_200_steps_at_most():
     spec = tiny_run(D=256 * 10_000, warmup=0.5)
     assert rate(199, spec) == 1.0
     assert rate(198, spec) < 1.0
-
-
-def test_auto_takes_what_is_there(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert resolve_device("auto").type == "cpu"
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert resolve_device("auto").type == "cuda"

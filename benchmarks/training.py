@@ -1,0 +1,223 @@
+"""How fast models are trained: against the machine's matrix products, and a grid against a plain loop.
+
+Run it from the repository: ``python benchmarks/training.py``; about five minutes on two idle cores. Three parts:
+
+- *rungs*: tokens per second of one run in one thread at each width, and the share of the measured peak of
+  matrix products that its counted FLOPs are;
+- *logits*: what a pass of the teacher costs at each width, and what keeping its logits costs instead;
+- *grid*: a teacher and its students, once as a sweep of two workers of one thread each, once by a loop as in a
+  tutorial: PyTorch's default threads, logits of both models and ``kl_div``, the teacher asked at every step,
+  AdamW and clipping by default, the loss logged at every step. Model, text, order and schedule are the same,
+  and so the losses must be; the largest difference is printed.
+
+The grid is measured in wall time, since threads are part of it: nothing else should run on the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from distill_lib.scaling.specifications import CorpusSpec, ModelSpec, RunSpec
+from distill_lib.training.corpus import Corpus, open_corpus
+from distill_lib.training.evaluation import evaluate
+from distill_lib.training.logit_cache import LogitCache, half, worth_caching
+from distill_lib.training.model import Decoder
+from distill_lib.training.sweep import run_sweep
+from distill_lib.training.trainer import rate, train
+
+CORPUS = CorpusSpec(megabytes=2.0, packages=("stdlib",))
+
+
+def least(work: Callable[[], object], repeats: int) -> float:
+    """Return the least processor time of a piece of work, s, after two warm-ups."""
+    work(), work()
+    times = []
+    for _ in range(repeats):
+        started = time.process_time()
+        work()
+        times.append(time.process_time() - started)
+    return min(times)
+
+
+def peak(repeats: int) -> float:
+    """Return FLOPs per second of a large matrix product in one thread."""
+    a, b = torch.randn(1024, 1024), torch.randn(1024, 1024)
+    return 2 * 1024**3 / least(lambda: a @ b, repeats)
+
+
+def rungs(corpus: Corpus, widths: list[int], tokens: int, repeats: int) -> None:
+    """Print the speed of one run at each width."""
+    best = peak(repeats)
+    print(f"matrix products, one thread: {best / 1e9:.0f} GFLOP/s")
+    for d_model in widths:
+        spec = RunSpec(corpus=CORPUS, model=ModelSpec(d_model=d_model), D=tokens, eval_tokens=1024)
+        started = time.process_time()
+        train(spec, corpus)
+        seconds = time.process_time() - started
+        share = spec.flops / seconds / best
+        print(
+            f"d = {d_model:3d}, N = {spec.model.N:7,}: {tokens / seconds / 1e3:6.1f} k tokens/s, {share:.0%} of peak"
+        )
+
+
+def logits(corpus: Corpus, widths: list[int], repeats: int) -> None:
+    """Print what a teacher's pass over 256 windows costs, and what its kept logits do."""
+    order = corpus.order("student", 64, 512 * 64, seed=0)
+    for d_model in widths:
+        teacher = Decoder(ModelSpec(d_model=d_model)).requires_grad_(False)
+
+        def ask(teacher: Decoder = teacher) -> None:
+            for first in range(0, 256, 16):
+                window = torch.from_numpy(corpus.windows("student", order[first : first + 16], 64))
+                half(teacher(window[:, :-1]))
+
+        asked = least(ask, repeats)
+        with tempfile.TemporaryDirectory() as folder:
+
+            def kept(name: str, folder: str = folder, teacher: Decoder = teacher) -> LogitCache:
+                return LogitCache(Path(folder), name, teacher, corpus, "student", 64)
+
+            def build(kept: Callable[[str], LogitCache] = kept) -> None:
+                build.count += 1
+                kept(f"built-{build.count}").logits(order, 0, 16)
+
+            def read(kept: Callable[[str], LogitCache] = kept) -> None:
+                opened = kept("built-1")
+                for first in range(0, 256, 16):
+                    opened.logits(order, first, 16)
+
+            build.count = 0
+            built, taken = least(build, repeats), least(read, repeats)
+        fewest = next((n for n in range(2, 100) if worth_caching(teacher.spec, n)), None)
+        per = 1e6 / (256 * 64)  # s for a chunk to us per token
+        print(
+            f"teacher d = {d_model:3d}: a pass {asked * per:5.2f} us a token, building {built * per:5.2f}, "
+            f"reading with the hash {taken * per:5.2f}; kept for {fewest} students or more"
+        )
+
+
+def grid(options: argparse.Namespace) -> list[RunSpec]:
+    """Return a teacher and the students that are distilled from it."""
+
+    def run(d_model: int, D: int, **more) -> RunSpec:
+        model = ModelSpec(d_model=d_model)
+        return RunSpec(corpus=CORPUS, model=model, D=D, eval_tokens=options.eval_tokens, **more)
+
+    teacher = run(options.teacher, options.teacher_tokens, split="teacher")
+    students = [
+        run(d_model, options.tokens * times, seed=seed).distilled_from(teacher)
+        for seed in range(options.seeds)
+        for d_model in options.students
+        for times in (1, 2)
+    ]
+    return [teacher, *students]
+
+
+def plain_loop(spec: RunSpec, corpus: Corpus, teacher: Decoder | None) -> tuple[float, Decoder]:
+    """Train one run as tutorials do; return its loss on held-out text and the model."""
+    tokens, seq_len = corpus.tokens(spec.split), spec.model.seq_len
+    model = Decoder(spec.model, seed=spec.seed)
+    optimiser = torch.optim.AdamW(model.optimiser_groups(spec.lr), betas=(0.9, 0.95))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate(step, spec))
+    order = corpus.order(spec.split, seq_len, spec.D, spec.seed).reshape(spec.steps, -1)
+    logged = []
+    for index in order:
+        starts = [int(number) * seq_len for number in index]
+        x = torch.stack([torch.from_numpy(tokens[i : i + seq_len].astype(np.int64)) for i in starts])
+        y = torch.stack([torch.from_numpy(tokens[i + 1 : i + 1 + seq_len].astype(np.int64)) for i in starts])
+        scores = model(x).flatten(0, 1)
+        if teacher is None:
+            loss = F.cross_entropy(scores, y.flatten())
+        else:
+            with torch.no_grad():
+                wanted = F.log_softmax(teacher(x).flatten(0, 1), dim=-1)
+            loss = F.kl_div(F.log_softmax(scores, dim=-1), wanted, log_target=True, reduction="batchmean")
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        logged.append(loss.item())
+    return evaluate(model, corpus, spec.eval_tokens, teacher).L, model
+
+
+def plain(options: argparse.Namespace) -> None:
+    """Run the grid by the plain loop in this process, and print the losses as JSON."""
+    corpus = open_corpus(CORPUS, options.plain)
+    assert isinstance(corpus, Corpus)
+    started = time.perf_counter()
+    losses, teacher = {}, None
+    for spec in grid(options):
+        loss, model = plain_loop(spec, corpus, teacher if spec.teacher is not None else None)
+        losses[spec.spec_hash] = loss
+        teacher = teacher or model
+    seconds = time.perf_counter() - started
+    print(json.dumps({"seconds": seconds, "losses": losses, "threads": torch.get_num_threads()}))
+
+
+def compare(cache: str, options: argparse.Namespace) -> None:
+    """Print how long the grid takes as a sweep and by the plain loop, and how far the losses are apart."""
+    specs = grid(options)
+    tokens = sum(spec.D for spec in specs)
+    started = time.perf_counter()
+    table = run_sweep(specs, Path(cache) / "table.csv", workers=2, cache=cache, quiet=True)
+    ours = time.perf_counter() - started
+    found = dict(zip(table["spec_hash"], table["L"], strict=True))
+    print(
+        f"grid of {len(specs)} runs, {tokens:,} tokens, as a sweep of two workers: {ours:.1f} s", flush=True
+    )
+    unset = {name: value for name, value in os.environ.items() if not name.endswith("NUM_THREADS")}
+    command = [sys.executable, __file__, *sys.argv[1:], "--plain", cache]
+    done = subprocess.run(command, env=unset, capture_output=True, text=True, check=True)
+    other = json.loads(done.stdout.splitlines()[-1])
+    apart = max(abs(found[name] - loss) / loss for name, loss in other["losses"].items())
+    print(
+        f"plain loop, {other['threads']} threads: {other['seconds']:.1f} s, ratio {other['seconds'] / ours:.2f}; "
+        f"largest difference of a loss {apart:.1e} of it"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parts = ["rungs", "logits", "grid"]
+    parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
+    parser.add_argument("--widths", type=int, nargs="+", default=[16, 24, 32, 48, 64])
+    parser.add_argument("--rung-tokens", type=int, default=2**17)
+    parser.add_argument("--teacher", type=int, default=64)
+    parser.add_argument("--teacher-tokens", type=int, default=2**18)
+    parser.add_argument("--students", type=int, nargs="+", default=[16, 24, 32])
+    parser.add_argument("--tokens", type=int, default=2**17, help="of the shorter half of the students")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--eval-tokens", type=int, default=2**15)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--plain", metavar="CACHE", help="run the grid by the plain loop here and print JSON")
+    options = parser.parse_args()
+    if options.plain:
+        plain(options)
+        return
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as cache:
+        corpus = open_corpus(CORPUS, cache)
+        assert isinstance(corpus, Corpus)
+        if "rungs" in options.parts:
+            rungs(corpus, options.widths, options.rung_tokens, options.repeats)
+        if "logits" in options.parts:
+            logits(corpus, options.widths, options.repeats)
+        if "grid" in options.parts:
+            compare(cache, options)
+
+
+if __name__ == "__main__":
+    main()
