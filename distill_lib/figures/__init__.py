@@ -74,7 +74,7 @@ from distill_lib.figures.isoflop_runs import (
     fig36_supervised_runs,
     fig39_optima,
 )
-from distill_lib.figures.kernel_regression import fig10_kernel_regression
+from distill_lib.figures.kernel_regression import fig10_kernel_regression, kernel_gap_by_norms
 from distill_lib.figures.ladder import depth_and_width, learning_curves
 from distill_lib.figures.learning_rates import fig53_learning_rates, learning_rate_transfer
 from distill_lib.figures.limits import fig36_supervised_curves, fig40_infinite_data
@@ -195,6 +195,7 @@ __all__ = [
     "gradient_on_tokens",
     "isoflop_profiles",
     "isoflops_under_readings",
+    "kernel_gap_by_norms",
     "ladder_against_table",
     "learning_curves",
     "learning_rate_transfer",
