@@ -12,7 +12,9 @@ from .scaling import audit as audit
 from .scaling import criticism as criticism
 from .scaling import identifiability as identifiability
 from .scaling import isoflop_bias as isoflop_bias
+from .scaling import kernel_regression as kernel_regression
 from .scaling import learning_rates as learning_rates
+from .scaling import mapping_record as mapping_record
 from .scaling import other_laws as other_laws
 from .scaling import paper_protocols as paper_protocols
 from .scaling import points as points
@@ -56,6 +58,7 @@ from .scaling.valleys import valleys as valleys
 from .scaling.yielding import YieldingLaw as YieldingLaw
 from .scaling.yielding import fit_yielding_law as fit_yielding_law
 from .training import loss_lab as loss_lab
+from .training import mapping_problem as mapping_problem
 from .training.corpus import open_corpus as open_corpus
 from .training.fused_head import fused_kd_loss as fused_kd_loss
 from .training.language import design_language as design_language

@@ -78,6 +78,12 @@ from distill_lib.figures.kernel_regression import fig10_kernel_regression, kerne
 from distill_lib.figures.ladder import depth_and_width, learning_curves
 from distill_lib.figures.learning_rates import fig53_learning_rates, learning_rate_transfer
 from distill_lib.figures.limits import fig36_supervised_curves, fig40_infinite_data
+from distill_lib.figures.mapping_problem import (
+    fig11_mapping_by_teacher_width,
+    fig12_mapping_by_teacher_steps,
+    mapping_by_kind_of_case,
+    mapping_by_teacher_loss,
+)
 from distill_lib.figures.model_tests import (
     coverage_of_intervals,
     forms_compared,
@@ -147,6 +153,8 @@ __all__ = [
     "fig08_compute_optimal_loss",
     "fig09_optimal_configuration",
     "fig10_kernel_regression",
+    "fig11_mapping_by_teacher_width",
+    "fig12_mapping_by_teacher_steps",
     "fig13_advantage_over_teachers",
     "fig14_advantage_over_compute",
     "fig15_student_loss_by_tokens",
@@ -201,6 +209,8 @@ __all__ = [
     "learning_rate_transfer",
     "loss_by_token_frequency",
     "losses_with_bands",
+    "mapping_by_kind_of_case",
+    "mapping_by_teacher_loss",
     "mass_under_truncation",
     "memory_by_tokens",
     "mixing_and_excess",

@@ -1,6 +1,7 @@
 """The training wing: corpora, models, losses and sweeps with torch; it writes the runs table."""
 
 from importlib.util import find_spec
+from pkgutil import iter_modules
 
 import lazy_loader
 
@@ -10,4 +11,7 @@ if find_spec("torch") is None:
         name="torch",
     )
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submodules=["loss_lab"])
+# As in the scaling wing: modules are imported on first use.
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submodules=[module.name for module in iter_modules(__path__)]
+)
