@@ -146,6 +146,28 @@ def student_term(N_S: Number, D_S: Number, L_T: Number, law: Number, ops: Number
     return term, by_tokens, -law["c0"] - past_break
 
 
+def supervised_tokens(N: Number, L: Number, law: Number, ops: Number = Floats) -> Number:
+    """Return the D at which a model of N parameters reaches the loss L; infinite at or below its floor.
+
+    Parameters
+    ----------
+    N, L : float
+        Non-embedding parameters, and the loss wanted in nats per token.
+    law : dict
+        Coefficients of a supervised law.
+    ops : module
+        ``numpy`` for arrays.
+
+    Returns
+    -------
+    float
+        Tokens.
+    """
+    left = ops.maximum(L - law["E"], 0.0) ** (1.0 / law["gamma"]) - law["A"] * N ** -law["alpha"]
+    log_D = (ops.log(law["B"]) - ops.log(ops.maximum(left, TINY))) / law["beta"]
+    return ops.where((left > TINY) & (log_D < 700.0), ops.exp(ops.minimum(log_D, 700.0)), math.inf)
+
+
 # ---------------------------------------------------------------- counting compute
 
 
@@ -204,6 +226,17 @@ def compute_bill(
     F_S = forward_flops(N_S, context, vocabulary)
     F_T = forward_flops(N_T, context, vocabulary)
     return 3.0 * F_S * D_S, delta_logits * F_T * D_S, delta_pretraining * 3.0 * F_T * D_T
+
+
+def device_flops(peak: Number, devices: Number, days: Number, utilisation: Number) -> Number:
+    """Return the FLOPs that devices with so many FLOP/s at their peak deliver in days."""
+    return peak * devices * days * 86400.0 * utilisation
+
+
+def logit_row_bytes(vocabulary: int, top_k: Number, width: int) -> int:
+    """Return the bytes of one token's logits of so many bytes each: all of them, or the top k with places."""
+    place = 2 if vocabulary <= 65536 else 4
+    return width * vocabulary if top_k is None else (width + place) * top_k
 
 
 # ---------------------------------------------------------------- the lowest point of a curve
@@ -281,6 +314,39 @@ def valley_floor(evaluate: Number, above: Number, below: Number, ops: Number = F
         if not ops.any((abs(new[1]) > 1e-12) & (width > 1e-10)):
             break
     return best
+
+
+def best_teacher(law: Number, N_S: Number, D_S: Number, ops: Number = Floats) -> Number:
+    """Return the L_T that suits a student best, and the L_S it then reaches: the bottom of the capacity gap.
+
+    Parameters
+    ----------
+    law : dict
+        Coefficients of a distillation law.
+    N_S, D_S : float
+        Parameters and tokens of the student; D_S may be infinite.
+    ops : module
+        ``numpy`` for arrays, of which those of the law broadcast against the students, as [laws, 1].
+
+    Returns
+    -------
+    tuple of float
+        L_T and L_S, nats per token.
+    """
+
+    def evaluate(z: Number, start: Number) -> Number:
+        L_T = ops.exp(z)
+        term, _, by_teacher = student_term(N_S, D_S, L_T, law, ops)
+        gain = ops.exp(term)
+        return L_T + gain, L_T + gain * by_teacher, z, start
+
+    top = math.log(math.log(VOCABULARY))  # a uniform guess
+    bottom = ops.log(ops.maximum(law["supervised"]["E"], 0.01))
+    spaces = 2 * TEACHER_SCAN - 1
+    grid = [top + (bottom - top) * i / spaces for i in range(spaces + 1)]
+    start = 0.0 * (N_S**-1.0 + D_S**-1.0 + law["A"])
+    L_S, _, z, _ = lowest_point(evaluate, grid, start, ops)
+    return ops.exp(z), L_S
 
 
 # ---------------------------------------------------------------- the best plan

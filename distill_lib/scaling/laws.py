@@ -186,9 +186,7 @@ class SupervisedLaw(_Coefficients):
         """
         N, L = _checks.positive("N", N), _checks.positive("L", L)
         _checks.broadcast(N=N, L=L)
-        left = np.maximum(np.asarray(L) - self.E, 0.0) ** (1.0 / self.gamma) - self.A * N**-self.alpha
-        with np.errstate(divide="ignore"):
-            tokens = np.where(left > 0.0, (self.B / np.maximum(left, 0.0)) ** (1.0 / self.beta), np.inf)
+        tokens = formulas.supervised_tokens(N, np.asarray(L), self.to_dict(), np)
         return float(tokens) if tokens.ndim == 0 else tokens
 
     def compute_optimal(
@@ -496,20 +494,8 @@ def best_teacher(law: Mapping[str, Any], N_S: Any, D_S: Any) -> tuple[np.ndarray
     tuple of numpy.ndarray
         L_T and L_S in the broadcast shape, nats per token.
     """
-
-    def evaluate(z: Any, start: Any) -> tuple[Any, Any, Any, Any]:
-        L_T = np.exp(z)
-        excess, _, by_teacher = formulas.student_term(N_S, D_S, L_T, law, np)
-        return L_T + np.exp(excess), L_T + np.exp(excess) * by_teacher, z, start
-
-    top = np.log(LOSS_OF_IGNORANCE)
-    bottom = np.log(np.maximum(law["supervised"]["E"], 0.01))
-    grid = list(top + np.linspace(0.0, 1.0, 2 * formulas.TEACHER_SCAN)[:, None, None] * (bottom - top))
-    start = np.zeros(np.broadcast_shapes(np.shape(N_S), np.shape(D_S), np.shape(law["A"])))
-    if start.ndim < 2:
-        grid = [float(np.ravel(z)[0]) for z in grid]
-    L_S, _, z, _ = formulas.lowest_point(evaluate, grid, start, np)
-    return np.asarray(np.exp(z)), np.asarray(L_S)
+    L_T, L_S = formulas.best_teacher(law, N_S, D_S, np)
+    return np.asarray(L_T), np.asarray(L_S)
 
 
 def _plain(value: Any) -> _checks.Real:

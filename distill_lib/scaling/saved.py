@@ -12,11 +12,9 @@ import numpy as np
 
 from distill_lib import runs
 from distill_lib.scaling.fits import DistillationFit, SupervisedFit
+from distill_lib.scaling.law_files import FORMAT
 from distill_lib.scaling.laws import DistillationLaw, SupervisedLaw
 from distill_lib.scaling.uncertainty import Bootstrap
-
-FORMAT = "distill-lib law 1"
-"""First line of every such file; a change of what follows raises the number."""
 
 DRAWS = 400
 """How many laws of a bootstrap are kept: enough for intervals of a plan."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from distill_lib.scaling import _checks, formulas
+from distill_lib.scaling.wording import readable_bytes
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "float8": 1}
 """Bytes of one stored value."""
@@ -103,25 +104,5 @@ def logit_storage(
         price_per_TB = _checks.number("price_per_TB", price_per_TB, 0.0, 1e12, "give the price of 1e12 bytes")
     if top_k is not None:
         top_k = int(_checks.number("top_k", top_k, 1, entries, "keep 1 entry to all of the vocabulary"))
-        width += 2 if entries <= 2**16 else 4
-    return LogitStorage(tokens, width * (top_k or entries), top_k, dtype, price_per_TB)
-
-
-def readable_bytes(size: float) -> str:
-    """Return a number of bytes for people, in powers of 1000.
-
-    Parameters
-    ----------
-    size : float
-        Bytes.
-
-    Returns
-    -------
-    str
-        Such as ``"260 PB"``.
-    """
-    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
-        if size < 999.5:
-            return f"{size:.3g} {unit}"
-        size /= 1000.0
-    return f"{size:.3g} EB"
+    row = formulas.logit_row_bytes(entries, top_k, width)
+    return LogitStorage(tokens, row, top_k, dtype, price_per_TB)

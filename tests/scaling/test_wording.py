@@ -3,10 +3,12 @@
 import math
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from distill_lib import figures
 from distill_lib.scaling.planning import plan
-from distill_lib.scaling.wording import count
+from distill_lib.scaling.wording import count, exact, fixed, general
 
 
 @pytest.mark.parametrize(
@@ -33,3 +35,21 @@ def test_plans_and_figures_write_alike():
     found = plan(1e9, 1e21, "teacher_inference")
     assert count(found.D_T) == "100P"
     assert "100P" in str(found)
+
+
+@settings(derandomize=True, deadline=None, max_examples=400)
+@given(st.floats(allow_subnormal=False), st.integers(0, 8))
+@example(6.825e12, 3)
+@example(5.878e21, 3)
+@example(1e16, 3)
+@example(123456789012345680.0, 0)
+@example(1.125, 2)
+@example(9.9996, 3)
+@example(1000.0, 2)
+@example(-0.0004, 3)
+@example(2.3e-308, 4)
+def test_numbers_are_written_as_format_writes_them(value, digits):
+    assert exact(value) == repr(value)
+    assert general(value, digits + 1) == f"{value:.{digits + 1}g}"
+    if abs(value) < 1e30 or not math.isfinite(value):
+        assert fixed(value, digits) == f"{value:.{digits}f}"
