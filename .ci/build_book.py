@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from assets import NoAssets, fetched
 from check_links import broken_links
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -80,6 +81,11 @@ def publish() -> None:
 def main() -> int:
     """Build, check, publish; say in one line where the result is."""
     BUILD.mkdir(exist_ok=True)
+    try:
+        fetched()  # what the planner's page runs; the one step that may need a network
+    except NoAssets as error:
+        print(f"book: {error}; the last good site was kept.", file=sys.stderr)
+        return 1
     forget_stale_outputs()
     # Stale pages of an earlier table of contents would hide broken links.
     shutil.rmtree(WORK / "_build" / "html", ignore_errors=True)

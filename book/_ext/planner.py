@@ -1,0 +1,83 @@
+"""The planner's page: its script and style on that page alone, and beside them what it runs.
+
+Placed in the built site are MicroPython (an npm package, fetched at build time), the library's own files that
+the page runs, and what the library knows of the paper, as JSON. The mathematics has no second copy.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+
+import distill_lib as dl
+from distill_lib import paper
+from distill_lib.scaling import formulas, sketches
+from distill_lib.scaling.laws import READINGS, published_intervals
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = "book/plan"
+LIBRARY = ("formulas", "wording", "answers", "sketches", "law_files")
+
+
+def published() -> dict[str, Any]:
+    """Gather what the page needs of the paper: both readings of the law, their intervals, the fitted ranges."""
+    laws, intervals = {}, {}
+    for reading in READINGS:
+        laws[reading] = dl.published_law(reading).to_dict()
+        intervals[reading] = {}
+        for part, known in (("supervised", laws[reading]["supervised"]), ("distillation", laws[reading])):
+            table = published_intervals(part, reading)
+            rows = table.loc[[name for name in table.index if name in known], ["low", "high"]]
+            intervals[reading][part] = {str(name): [row.low, row.high] for name, row in rows.iterrows()}
+    return {
+        "laws": laws,
+        "intervals": intervals,
+        "ranges": {name: list(ends) for name, ends in paper.fitted_ranges().items()},
+        "accuracy": paper.law_accuracy(),
+        "context": formulas.CONTEXT,
+        "vocabulary": formulas.VOCABULARY,
+        "bound": formulas.BOUNDS[1],
+        "devices": sketches.DEVICES,
+    }
+
+
+def micropython() -> Path:
+    """Return the folder of MicroPython for the browser, fetched if it is not in the cache."""
+    sys.path.insert(0, str(ROOT / ".ci"))
+    try:
+        import assets
+    finally:
+        sys.path.remove(str(ROOT / ".ci"))
+    return assets.fetched() / assets.MICROPYTHON
+
+
+def place(app: Sphinx, error: Exception | None) -> None:
+    """Copy what the page runs into the site's static files."""
+    if error is not None or PAGE not in app.env.found_docs:
+        return
+    target = Path(app.outdir) / "_static" / "planner"
+    for name in ("micropython.mjs", "micropython.wasm"):
+        shutil.copy2(micropython() / name, target)
+    scaling = target / "distill_lib" / "scaling"
+    scaling.mkdir(parents=True, exist_ok=True)
+    for name in LIBRARY:
+        shutil.copy2(ROOT / "distill_lib" / "scaling" / f"{name}.py", scaling)
+    (target / "published.json").write_text(json.dumps(published(), allow_nan=False), encoding="utf-8")
+
+
+def add_script(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Give the planner's page its script and its style."""
+    if page == PAGE:
+        app.add_css_file("planner/planner.css")
+        # async: it waits for no other script of the page
+        app.add_js_file("planner/main.js", type="module", loading_method="async")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register with Sphinx."""
+    app.connect("html-page-context", add_script)
+    app.connect("build-finished", place)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,97 @@
+// The answer in words and numbers: verdict, how sure it is, the comparison, the teacher, where the compute goes.
+
+import { h } from "./dom.js";
+import { days } from "./numbers.js";
+
+const SHARES = {
+  student_training: "student training",
+  teacher_logits: "teacher's predictions",
+  teacher_pretraining: "teacher training",
+  student_inference: "serving the student",
+};
+
+const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3);
+const money = (value) => (Number.isFinite(value) ? Math.round(value).toLocaleString("en") : "unlimited");
+
+export function buildResults() {
+  const line = (className) => h("p", { class: className });
+  const verdict = line("pl-verdict");
+  const sure = line("pl-sure");
+  const live = h("p", { class: "pl-live", role: "status", "aria-live": "polite" });
+  const marks = h("ul", { class: "pl-outside", "aria-label": "Outside the fitted range" });
+  const table = h("table", { class: "pl-compare" });
+  const bar = h("div", { class: "pl-bar", role: "img" });
+  const legend = h("ul", { class: "pl-legend" });
+  const storage = line("pl-unit");
+  const card = h("section", { class: "pl-card", "aria-label": "The plan" }, verdict, sure, marks);
+  const body = h("div", { class: "pl-body" }, table, h("h3", { text: "Where the compute goes" }), bar, legend, storage);
+  const element = h("div", { class: "pl-results" }, card, body);
+  const stale = (is) => element.parentElement?.classList.toggle("pl-stale", is);
+  let speaking;
+
+  function say(text) {
+    clearTimeout(speaking);
+    speaking = setTimeout(() => { live.textContent = text; }, 500); // a slider in motion is not read out
+  }
+
+  function show(plan, state, published) {
+    stale(false);
+    verdict.textContent = plan.verdict;
+    card.dataset.kind = plan.verdict.startsWith("Distil") ? "distil" : plan.verdict.startsWith("Either") ? "either" : "supervised";
+    say(`${plan.verdict} Student loss ${plan.words.L_S} nats per token.`);
+    marks.replaceChildren(...plan.warnings.map((text) => h("li", { text })));
+    marks.hidden = !plan.warnings.length;
+    const words = plan.words;
+    const bound = plan.D_T !== null && plan.D_T > 0.99 * published.bound;
+    const row = (name, a, b) => h("tr", {}, h("th", { scope: "row", text: name }), h("td", { text: a }), h("td", { text: b }));
+    const both = (name, write, a, b) => row(name, write(a), b === null ? "out of reach" : write(b));
+    const perDay = 24 * state.count * (state.price ?? 0);
+    table.replaceChildren(
+      h("thead", {}, h("tr", {}, h("td"), h("th", { scope: "col", text: "Distilled" }), h("th", { scope: "col", text: "Supervised" }))),
+      h("tbody", {},
+        row("Loss L_S (nats/token)", words.L_S, words.L_supervised),
+        row("Tokens D_S", words.D_S, words.D_supervised),
+        row("Compute C (FLOPs)", words.C, words.C_supervised),
+        both("Time on the hardware", days, plan.days, plan.days_supervised),
+        ...(state.price === null ? [] : [both("Price", money, plan.days * perDay, plan.days_supervised === null ? null : plan.days_supervised * perDay)]),
+        row("Teacher size N_T", words.N_T, ""),
+        row("Teacher tokens D_T", bound ? "as many as there are" : words.D_T, ""),
+        row("Teacher loss L_T", words.L_T, "")));
+    const parts = Object.entries(SHARES).filter(([name]) => plan.shares[name] > 0);
+    bar.replaceChildren(...parts.map(([name]) => h("span", { class: `pl-part pl-part-${name}`, style: `flex-grow:${plan.shares[name]}` })));
+    const percent = (name) => `${(100 * plan.shares[name]).toFixed(1)} %`;
+    bar.setAttribute("aria-label", parts.map(([name, text]) => `${text} ${percent(name)}`).join(", "));
+    legend.replaceChildren(...parts.map(([name, text]) => h("li", {}, h("span", { class: `pl-key pl-part-${name}`, "aria-hidden": "true" }), `${text} ${percent(name)}`)));
+    storage.textContent = `Keeping the teacher's predictions for these tokens takes ${plan.storage.some} for the 128 largest of each, ${plan.storage.all} for all (two bytes a value).`;
+  }
+
+  function showBand(plan, band, state, published) {
+    const parts = [];
+    const own = state.reading === "file";
+    if (band) {
+      const [low, high] = band.L_S;
+      parts.push(`Student loss ${low.toFixed(3)} to ${high.toFixed(3)}`);
+      if (band.advantage) parts.push(`, gain over supervised ${signed(band.advantage[0])} to ${signed(band.advantage[1])}`);
+      parts.push(own
+        ? `: the middle 90 % of this plan's losses under the ${state.file.draws.length} resamples of your fit${band.wins === undefined ? "" : `, of which ${(100 * band.wins).toFixed(0)} % favour distilling`}. `
+        : ": first-order band of this plan from the printed 90 % intervals of the coefficients, taken one by one as independent. Those of Table 6 are implausibly narrow; trust the band no more than them. ");
+    } else if (own) {
+      parts.push("Your file holds no resamples, so there is no band (distill-lib fit --bootstrap makes them). ");
+    }
+    const gap = plan.L_supervised === null ? null : Math.abs(plan.L_supervised - plan.L_S);
+    if (gap !== null && plan.goal !== "target" && gap < published.accuracy * plan.L_S) {
+      parts.push(`The difference is within the accuracy of the published laws, ${100 * published.accuracy} % of the loss.`);
+    }
+    sure.textContent = parts.join("");
+  }
+
+  function refuse(text) {
+    stale(true);
+    verdict.textContent = text;
+    card.dataset.kind = "none";
+    sure.textContent = "";
+    marks.hidden = true;
+    say(text);
+  }
+  return { element, live, show, showBand, refuse };
+}

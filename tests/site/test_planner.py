@@ -1,0 +1,441 @@
+"""The page that plans: the library's numbers, every way to ask, every mistake named, for everyone and without a network."""
+
+import importlib.util
+import json
+import math
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from test_pages import PHONE, close, open_page
+
+from distill_lib.scaling.wording import count
+
+pytestmark = pytest.mark.site
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "scaling"))
+from planner_questions import FIELDS, LAWS, answer_of_the_library, printed, random_questions  # noqa: E402
+
+PLANS = 600
+
+ASK = """async (questions) => {
+  const { Engine } = await import(new URL("../_static/planner/engine.js", location.href));
+  const engine = new Engine();
+  const hardware = { peak: 1e15, count: 8, utilisation: 0.4 };
+  const answers = [];
+  for (const question of questions) answers.push(await engine.ask({ action: "plan", question, days: null, hardware }));
+  engine.worker.terminate();
+  return answers;
+}"""
+
+
+@pytest.fixture
+def planner(browser, site_url):
+    """Open the page, optionally at a shared question, and wait for its first answer."""
+    opened = []
+
+    def visit(question="", **settings):
+        page = open_page(browser, f"{site_url}/book/plan.html{question}", **settings)
+        opened.append(page)
+        page.wait_for_selector("#planner[data-ready]", timeout=20_000)
+        return page
+
+    yield visit
+    for page in opened:
+        assert page.complaints == []
+        close(page)
+
+
+def words(plan):
+    """Return the numbers of a plan as the library's tables print them."""
+    found = {name: math.nan if plan[name] is None else plan[name] for name in FIELDS}
+    if plan["goal"] == "target" and plan["D_supervised"] is None:
+        found["D_supervised"] = found["C_supervised"] = math.inf
+    told = {name: count(found[name]) for name in ("N_S", "D_S", "N_T", "D_T", "D_supervised")}
+    losses = {name: f"{found[name]:.4f}" for name in ("L_S", "L_T", "L_supervised")}
+    costs = {name: f"{found[name]:.3g}" for name in ("C", "C_supervised")}
+    return told | {
+        name: text.replace("nan", "out of reach").replace("inf", "out of reach")
+        for name, text in (losses | costs).items()
+    }
+
+
+def verdict(page):
+    return page.text_content(".pl-verdict")
+
+
+def wait_for_another(page, before):
+    page.wait_for_function(
+        "before => document.querySelector('.pl-verdict').textContent !== before", arg=before
+    )
+
+
+def type_into(page, name, text):
+    before = verdict(page)
+    page.fill(f"#pl-{name}", text)
+    wait_for_another(page, before)
+
+
+def problem(page, name):
+    """Return the message by a field, once there is one, which the field also refers to."""
+    page.wait_for_function(f"document.getElementById('pl-{name}-problem').textContent !== ''")
+    return page.text_content(f"#pl-{name}-problem")
+
+
+def test_plans_are_the_librarys_to_the_last_printed_digit(planner):
+    pairs = random_questions(PLANS, seed=5)
+    told = planner().evaluate(ASK, [question for question, _ in pairs])
+    exact = 0
+    for (question, arguments), there in zip(pairs, told, strict=True):
+        here = answer_of_the_library(arguments)
+        got = there.get("result") or there["problem"]
+        if isinstance(here, dict):
+            numbers = [name for name, value in here.items() if isinstance(value, float) and name in got]
+            exact += all(got[name] == here[name] for name in numbers)
+        assert printed(got) == printed(here), question
+        if isinstance(here, dict):
+            assert got["words"] == words(here), question
+    print(
+        f"{len(pairs)} plans identical as printed, {exact} of {sum('result' in t for t in told)} in every bit"
+    )
+
+
+def test_the_first_answer_is_the_librarys_and_said_aloud(planner):
+    page = planner()
+    assert (
+        verdict(page) == answer_of_the_library({"N_S": 1e9, "C": 1e21, "law": LAWS["reconciled"]})["verdict"]
+    )
+    page.wait_for_function("document.querySelector('.pl-live').textContent.startsWith('Distil')")
+    assert page.get_attribute(".pl-live", "aria-live") == "polite"
+    assert page.is_hidden("#planner-without")
+
+
+def test_how_long_an_answer_takes(planner):
+    """Speed depends on the machine: it is printed, and only that each move was answered is required."""
+    page = planner()
+    first = page.evaluate("performance.getEntriesByName('planner: first answer')[0].startTime")
+    page.wait_for_timeout(2000)
+    times = page.evaluate(
+        """async () => {
+          const root = document.getElementById("planner"), slider = document.querySelector("[data-field=C] input[type=range]");
+          const times = [];
+          for (let step = 200; step < 700; step += 25) {
+            const before = document.querySelector(".pl-compare").textContent;
+            const begun = performance.now();
+            slider.value = step;
+            slider.dispatchEvent(new Event("input", { bubbles: true }));
+            while (document.querySelector(".pl-compare").textContent === before) await new Promise((done) => setTimeout(done, 1));
+            times.push(performance.now() - begun);
+            await new Promise((done) => setTimeout(done, 60));
+          }
+          return times.sort((a, b) => a - b);
+        }"""
+    )
+    assert len(times) == 20
+    print(f"the first answer stands {first:.0f} ms after the page was asked for")
+    print(f"a slider's move is answered in {times[10]:.0f} ms (median), {times[-1]:.0f} ms at the most")
+
+
+def test_charts_appear_and_move_with_the_question(planner):
+    page = planner()
+    page.wait_for_function("document.querySelectorAll('#pl-chart-compute .pl-curve').length === 5")
+    place = "document.querySelector('#pl-chart-compute .pl-plan').getAttribute('cx')"
+    before = page.evaluate(place)
+    page.wait_for_selector("#pl-chart-compute .pl-band")
+    assert "supervised from" in page.text_content("#pl-chart-compute")
+    page.wait_for_function("document.querySelector('.pl-sure').textContent.includes('implausibly narrow')")
+    type_into(page, "C", "4e21")
+    page.wait_for_function(f"{place} !== '{before}'")
+    assert page.get_attribute("#pl-chart-teacher", "aria-label").startswith("Student loss along the teacher")
+    page.check("#pl-gain")
+    page.wait_for_function(
+        "document.querySelector('#pl-chart-compute').textContent.includes('gain over supervised')"
+    )
+
+
+QUESTIONS = [
+    "",
+    "#N_S=3B&C=2e22&scenario=teacher_pretraining_inference&students_sharing=20&inference_tokens=1T",
+    "#goal=target_loss&target_loss=2.25&reading=printed",
+    "#goal=days&days=30&count=512&price=2.5&peak=3.12e14",
+    "#goal=D_S&D_S=5e10&scenario=best_case&teachers=__2.05~3e9_1e11_",
+    "#goal=C&max_D_S=2e10&N_S=4e8",
+]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_shared_link_restores_the_question(planner, question):
+    page = planner(question)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.click("text=Copy link")
+    page.wait_for_function("document.querySelector('.pl-done').textContent === 'Link copied.'")
+    link = page.evaluate("navigator.clipboard.readText()")
+    again = planner(link.partition("plan.html")[2])
+    for part in (".pl-verdict", ".pl-compare", ".pl-legend"):
+        assert again.text_content(part) == page.text_content(part)
+    state = "[...document.querySelectorAll('.pl-form input:not([type=file])')].map(i => i.type === 'radio' ? i.checked : i.value)"
+    assert again.evaluate(state) == page.evaluate(state)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_the_python_call_gives_the_same_plan(planner, question):
+    page = planner(question)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.click("text=Copy Python")
+    page.wait_for_function("document.querySelector('.pl-done').textContent === 'Call copied.'")
+    call = page.evaluate("navigator.clipboard.readText()")
+    scope: dict = {}
+    exec(call.replace("print(", "plan = (", 1), scope)
+    assert scope["plan"].verdict == verdict(page)
+    assert f"{scope['plan'].L_S:.4f}" in page.text_content(".pl-compare")
+
+
+def test_a_damaged_link_is_named_and_harmless(planner):
+    page = planner("#N_S=many&scenario=free&goal=C&C=3e21&teachers=1_2_3_4")
+    assert page.input_value("#pl-N_S") == "1B"
+    assert page.input_value("#pl-C") == "3e21"
+    assert "scenario, N_S, teachers" in page.text_content(".pl-done")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("N_S", "big", "“big” is no number; give 1M to 100T, such as 1.5B."),
+        ("N_S", "5", "5 is out of range; give 1M to 100T, such as 1.5B."),
+        ("C", "-1e21", "is out of range; give 1e12 to 1e32, such as 1e21."),
+        ("C", "", "“” is no number"),
+        ("C", "1e13", "C = 10000000000000.0 is too small to train anything"),
+        ("students_sharing", "1.5", "Give a whole number"),
+        ("utilisation", "140 %", "is out of range; give 0.1 % to 100 %"),
+        ("max_D_S", "12", "is out of range; give 1M to 100P"),
+    ],
+)
+def test_a_wrong_field_is_named_beside_it(planner, name, text, message):
+    page = planner()
+    page.evaluate("document.querySelectorAll('.pl-form details').forEach((d) => { d.open = true; })")
+    before = verdict(page)
+    start = page.input_value(f"#pl-{name}")
+    page.fill(f"#pl-{name}", text)
+    assert message in problem(page, name)
+    assert page.get_attribute(f"#pl-{name}", "aria-invalid") == "true"
+    assert f"pl-{name}-problem" in page.get_attribute(f"#pl-{name}", "aria-describedby")
+    assert verdict(page) != before
+    page.fill(f"#pl-{name}", start)
+    page.wait_for_function(
+        "before => document.querySelector('.pl-verdict').textContent === before", arg=before
+    )
+    assert page.text_content(f"#pl-{name}-problem") == ""
+
+
+def test_a_loss_out_of_reach_is_named_beside_it(planner):
+    page = planner("#goal=target_loss&target_loss=2.3")
+    page.fill("#pl-target_loss", "1.3")
+    assert "target_loss = 1.3 is out of reach" in problem(page, "target_loss")
+
+
+def test_teachers_are_checked_one_by_one(planner):
+    page = planner()
+    page.check("input[name=pl-given][value=given]", force=True)
+    assert len(page.query_selector_all(".pl-teachers tbody tr")) == 1
+    cell = "[aria-label='Teacher 1, {}']"
+    page.fill(cell.format("Loss L_T"), "50")
+    assert "worse than guessing uniformly" in problem(page, "teachers")
+    page.fill(cell.format("Loss L_T"), "low")
+    page.wait_for_function(
+        "document.getElementById('pl-teachers-problem').textContent.includes('“low” is no number')"
+    )
+    page.fill(cell.format("Loss L_T"), "2.0")
+    page.fill(cell.format("Tokens D_T"), "")
+    page.wait_for_function(
+        "document.getElementById('pl-teachers-problem').textContent.includes('teachers[0] lacks D_T')"
+    )
+    page.fill(cell.format("Size N_T"), "")
+    page.wait_for_function(
+        "document.getElementById('pl-teachers-problem').textContent.includes('is a loss alone')"
+    )
+    page.check("input[name=pl-scenario][value=best_case]")
+    page.wait_for_function("document.getElementById('pl-teachers-problem').textContent === ''")
+    assert "2.0000" in page.text_content(".pl-compare")
+    page.click("[aria-label='Remove teacher 1']")
+    assert "The table is empty" in problem(page, "teachers")
+    assert page.evaluate("document.activeElement.textContent") == "Add a teacher"
+
+
+def saved_law(**changes):
+    law = LAWS["reconciled"].to_dict()
+    draws = [{**law, "A": law["A"] * (0.9 + 0.01 * i)} for i in range(21)]
+    content = {
+        "format": "distill-lib law 1", "kind": "distillation", "law": {**law, "c0": 2.4},
+        "fitted_range": {"N_S": [1e6, 1e8], "D_S": [1e8, 1e12]}, "draws": draws,
+    }  # fmt: skip
+    return {**content, **changes}
+
+
+def offer(page, content, name="mine.json"):
+    page.evaluate("document.querySelectorAll('.pl-form details').forEach((d) => { d.open = true; })")
+    text = content if isinstance(content, str) else json.dumps(content)
+    page.set_input_files("#pl-law", {"name": name, "mimeType": "application/json", "buffer": text.encode()})
+
+
+def test_a_law_of_ones_own_is_planned_with(planner):
+    page = planner()
+    before = verdict(page)
+    offer(page, saved_law())
+    wait_for_another(page, before)
+    law = {**LAWS["reconciled"].to_dict(), "c0": 2.4}
+    expected = answer_of_the_library({"N_S": 1e9, "C": 1e21, "law": type(LAWS["printed"]).from_dict(law)})
+    assert verdict(page) == expected["verdict"]
+    page.wait_for_function(
+        "document.querySelector('.pl-sure').textContent.includes('21 resamples of your fit')"
+    )
+    assert "N_S = 1e+09 is outside 1e+06 to 1e+08" in page.text_content(".pl-outside")
+    again = planner(
+        "#" + page.evaluate("new Promise((d) => setTimeout(() => d(location.hash), 600))").lstrip("#")
+    )
+    assert verdict(again) == verdict(page)
+    assert again.is_checked("input[name=pl-reading][value=file]")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{half", "mine.json is no JSON"),
+        ({"A": 1}, "mine.json is no saved law"),
+        (saved_law(kind="supervised"), "holds a supervised law"),
+        (saved_law(law={"A": 1.0}), "holds no law: B = None"),
+    ],
+)
+def test_a_broken_law_file_is_named(planner, content, message):
+    page = planner()
+    before = verdict(page)
+    offer(page, content)
+    assert message in problem(page, "law")
+    assert verdict(page) == before
+
+
+def test_it_answers_with_the_network_cut(planner):
+    page = planner()
+    page.wait_for_function("document.querySelectorAll('#pl-chart-compute .pl-curve').length === 5")
+    page.context.set_offline(True)
+    type_into(page, "N_S", "3B")
+    page.wait_for_function("document.querySelector('#pl-chart-compute') !== null")
+    assert (
+        verdict(page) == answer_of_the_library({"N_S": 3e9, "C": 1e21, "law": LAWS["reconciled"]})["verdict"]
+    )
+
+
+def test_without_javascript_there_are_plans_and_a_command(browser, site_url):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{site_url}/book/plan.html")
+    assert page.is_visible("#planner-without")
+    assert not page.is_visible("#planner")
+    assert len(page.query_selector_all("article table tbody tr")) >= 12
+    assert "distill-lib plan --student" in page.text_content("article")
+    context.close()
+
+
+def test_without_webassembly_it_says_so(browser, site_url):
+    context = browser.new_context()
+    page = context.new_page()
+    page.add_init_script("delete globalThis.WebAssembly")
+    page.goto(f"{site_url}/book/plan.html", wait_until="networkidle")
+    assert page.is_visible("#planner-without")
+    assert not page.is_visible("#planner")
+    context.close()
+
+
+def test_the_keyboard_suffices(planner):
+    page = planner()
+    page.focus("#pl-N_S")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.type") == "range"
+    before = verdict(page)
+    for _ in range(12):
+        page.keyboard.press("ArrowRight")
+    wait_for_another(page, before)
+    assert page.input_value("#pl-N_S") != "1B"
+    assert "parameters" in page.evaluate("document.activeElement.getAttribute('aria-valuetext')")
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")  # from Compute to Hardware
+    assert page.is_visible("#pl-days")
+    assert not page.is_visible("#pl-C")
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(
+            page.evaluate("(document.activeElement.id || document.activeElement.textContent || '').trim()")
+        )
+    assert {"pl-days", "Hardware and price", "The law", "Copy link", "Download PNG", "pl-gain"} <= reached
+    outline = page.evaluate(
+        "() => { const b = [...document.querySelectorAll('.pl-button')].at(-1); b.focus({ focusVisible: true }); return getComputedStyle(b).outlineStyle; }"
+    )
+    assert outline == "solid"
+
+
+def test_a_plan_can_be_taken_along(planner):
+    page = planner()
+    page.wait_for_function("document.querySelectorAll('.pl-chart > svg').length === 2")
+    page.wait_for_function("document.querySelector('.pl-sure').textContent !== ''")
+    with page.expect_download() as got:
+        page.click("text=Download JSON")
+    saved = json.loads(Path(got.value.path()).read_text())
+    here = answer_of_the_library({"N_S": 1e9, "C": 1e21, "law": LAWS["reconciled"]})
+    assert saved["plan"]["verdict"] == here["verdict"]
+    assert saved["question"]["law"]["B"] == LAWS["reconciled"].B
+    assert saved["band"]["L_S"][0] < here["L_S"] < saved["band"]["L_S"][1]
+    with page.expect_download() as got:
+        page.click("text=Download PNG")
+    picture = Path(got.value.path()).read_bytes()
+    assert picture[:8] == b"\x89PNG\r\n\x1a\n"
+    assert int.from_bytes(picture[16:20], "big") > 800
+    assert len(picture) > 20_000
+
+
+def test_nothing_spills_over_on_a_phone(planner):
+    page = planner("#teachers=3e9_1e11_", viewport=PHONE)
+    page.evaluate("document.querySelectorAll('.pl-form details').forEach((d) => { d.open = true; })")
+    page.fill("[aria-label='Teacher 1, Loss L_T']", "50")
+    problem(page, "teachers")
+    page.wait_for_function("document.querySelector('#pl-chart-compute') !== null")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    small = page.evaluate(
+        "[...document.querySelectorAll('.pl-form button, .pl-actions button, .pl-form input[type=text]')].filter(e => e.offsetHeight && e.offsetHeight < 24).length"
+    )
+    assert small == 0
+
+
+@pytest.fixture(scope="module")
+def axe():
+    spec = importlib.util.spec_from_file_location("assets", ROOT / ".ci" / "assets.py")
+    assets = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(assets)
+    try:
+        return (assets.fetched() / assets.AXE / "axe.min.js").read_text()
+    except assets.NoAssets as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "question", ["", "#goal=days&teachers=3e9_1e11_&C=1e21", "#goal=target_loss&target_loss=1.3"]
+)
+def test_no_serious_barrier_is_found(planner, axe, scheme, question):
+    if "1.3" in question:  # a question that is refused
+        page = planner("#goal=target_loss&target_loss=2.3", scheme=scheme)
+        page.fill("#pl-target_loss", "1.3")
+        problem(page, "target_loss")
+    else:
+        page = planner(question, scheme=scheme)
+        page.wait_for_function("document.querySelectorAll('#pl-chart-compute .pl-curve').length === 5")
+    page.evaluate("document.querySelectorAll('.pl-form details').forEach((d) => { d.open = true; })")
+    page.evaluate(axe)
+    found = page.evaluate("axe.run('#planner')")["violations"]
+    serious = [
+        f"{v['id']}: {v['help']}: " + re.sub(r"\s+", " ", v["nodes"][0]["html"])[:160]
+        for v in found
+        if v["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
