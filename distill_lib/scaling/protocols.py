@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from distill_lib.scaling.depths import depths
+from distill_lib.scaling.learning_rates import learning_rates
 from distill_lib.scaling.scales import SCALES, Scale
 from distill_lib.scaling.specifications import (
     CorpusSpec,
@@ -542,8 +544,8 @@ def preset(name: str, protocols: Sequence[str] = (), seeds: int | None = None) -
     name : str
         A key of `PRESETS`.
     protocols : sequence of str
-        Names of protocols; by default all that the preset has. ``smoke`` and ``smoke-language`` alone are
-        small lists of their own that go through every room.
+        Names of protocols; by default all that the preset has. ``smoke`` and ``smoke-language``, which go
+        through every room, ``learning-rates`` and ``depths`` are lists of their own.
     seeds : int or None
         Paired seeds; by default as many as each protocol needs.
 
@@ -662,6 +664,8 @@ def smoke_language(seeds: int = 1) -> list[RunSpec]:
 _LISTS: dict[str, tuple[Callable[[int], list[RunSpec]], int]] = {
     "smoke": (smoke, 3),
     "smoke-language": (smoke_language, 1),
+    "learning-rates": (learning_rates, 2),
+    "depths": (depths, 3),
 }
 #: Names that `preset` knows.
 PRESETS = tuple(dict.fromkeys([*_LISTS, *SCALES]))

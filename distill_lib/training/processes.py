@@ -11,10 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from distill_lib.scaling.prices import predicted_seconds
 from distill_lib.scaling.specifications import RunSpec
-
-#: Work per token that does not grow with the model (Python, small kernels), as FLOPs: measured on a CPU.
-_OVERHEAD = 3e4
 
 Messages = queue.Queue[tuple["WorkerProcess", dict[str, Any] | None]]
 
@@ -34,7 +32,7 @@ class Order:
     sharing : int
         Runs of the sweep, this one among them, that read the same windows with the same teacher.
     cost : float
-        Work that it makes, in units of equal time.
+        Work that it makes: seconds on one thread, as predicted.
     reported : float
         Work that was reported as done.
     """
@@ -47,8 +45,7 @@ class Order:
     reported: float = 0.0
 
     def __post_init__(self) -> None:
-        # Evaluation is a forward pass: a third of a training step.
-        self.cost = (self.spec.flops / self.spec.D + _OVERHEAD) * (self.spec.D + self.spec.eval_tokens / 3)
+        self.cost = predicted_seconds(self.spec)
 
     def message(self) -> str:
         """Write the order as the line of JSON that a worker reads.
