@@ -6,11 +6,13 @@ specifications have one hash, and the runs table is resumed by it. Nothing here 
 
 import hashlib
 import json
+import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from distill_lib.scaling.architecture import Architecture
+from distill_lib.scaling import formulas
+from distill_lib.scaling.architecture import D_FF_MULTIPLE, Architecture
 
 Direction = Literal["forward", "reverse", "jensen_shannon"]
 
@@ -99,7 +101,11 @@ class LanguageSpec(_Spec):
 
 
 class ModelSpec(_Spec):
-    """The dial of the mini transformer: width at fixed depth, as ``mini`` grids use it.
+    """The mini transformer: how wide, how deep, and what its blocks are made of.
+
+    One dial sets the size, in either of two ways. ``ModelSpec(d_model=d)`` keeps two layers and scales the
+    width, as all grids here do; `dial` keeps the aspect ratio, as the paper does. The paper's ratio of 128 has
+    no small sizes: one layer has 0.2 million parameters and two have 1.6 million, against 6 thousand at d = 16.
 
     Attributes
     ----------
@@ -110,11 +116,25 @@ class ModelSpec(_Spec):
     head_dim : int
         Width of one attention head; ``n_heads = d_model / head_dim``.
     mlp : {"squared_relu", "gated"}
-        Two matrices of 4 d_model, or three of 8/3 d_model (Appendix I): the same count.
+        Two matrices of 4 d_model, or three of 8/3 d_model (Appendix I): the same count but for the rounding of
+        the width, d_model parameters a block at most.
     seq_len : int
         Context, tokens.
     vocab_size : int
         Vocabulary, tokens; the corpus must have the same.
+    qk_norm : True or None
+        Whether queries and keys are normalised, each with gains of its own that all heads of a block share
+        (Table 9); None for no.
+    mup : False or None
+        False gives the inner matrices the same learning rate at every width; None scales it by 32 / d_model
+        (muP, simple).
+    d_ff_multiple : int or None
+        What the hidden width of the feed-forward part is rounded up to a multiple of, 128 in the paper
+        (Table 13); None for rounding to the nearest whole number.
+
+    Notes
+    -----
+    A later option enters with the default None, which the hash of a run leaves out: older hashes stay.
     """
 
     d_model: Annotated[int, Field(ge=8)]
@@ -123,12 +143,46 @@ class ModelSpec(_Spec):
     mlp: Literal["squared_relu", "gated"] = "squared_relu"
     seq_len: Annotated[int, Field(ge=2)] = 64
     vocab_size: Annotated[int, Field(ge=2)] = 512
+    qk_norm: Literal[True] | None = None
+    mup: Literal[False] | None = None
+    d_ff_multiple: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
     def _heads_fill_the_width(self) -> Self:
         if self.d_model % self.head_dim:
             raise ValueError(f"d_model={self.d_model} is not a multiple of head_dim={self.head_dim}")
         return self
+
+    @classmethod
+    def dial(cls, n_layers: int, aspect_ratio: int = formulas.ASPECT_RATIO, **options: Any) -> Self:
+        """Set depth and width together, as the paper does: one number fixes all the others.
+
+        Parameters
+        ----------
+        n_layers : int
+            Number of blocks; the paper's 33 sizes have 8 to 40.
+        aspect_ratio : int
+            d_model / n_layers; 128 in the paper. With 16, one to four layers have widths 16 to 64.
+        **options : object
+            Other attributes, which win over the family's: a gated feed-forward part, QK-norm, and 16 heads
+            but none narrower than 8. At the paper's ratio the hidden width is a multiple of 128, too, so that
+            sizes are those of ``architecture.ladder``.
+
+        Returns
+        -------
+        ModelSpec
+            The model.
+
+        Raises
+        ------
+        ValueError
+            If the numbers are out of range, or heads do not fill the width.
+        """
+        d_model = n_layers * aspect_ratio
+        family: dict[str, Any] = {"mlp": "gated", "qk_norm": True, "head_dim": max(8, d_model // 16)}
+        if aspect_ratio == formulas.ASPECT_RATIO:
+            family["d_ff_multiple"] = D_FF_MULTIPLE
+        return cls(**{"n_layers": n_layers, "d_model": d_model} | family | options)
 
     @property
     def n_heads(self) -> int:
@@ -138,11 +192,14 @@ class ModelSpec(_Spec):
     @property
     def d_ff(self) -> int:
         """Hidden width of the feed-forward part."""
-        return round(8 * self.d_model / 3) if self.mlp == "gated" else 4 * self.d_model
+        width = 8 * self.d_model / 3 if self.mlp == "gated" else 4 * self.d_model
+        if self.d_ff_multiple is None:
+            return round(width)
+        return math.ceil(width / self.d_ff_multiple) * self.d_ff_multiple
 
     @property
     def architecture(self) -> Architecture:
-        """The same model as the scaling wing counts it: head and embedding apart, no QK-norm."""
+        """The same model as the scaling wing counts it: head and embedding apart."""
         return Architecture(
             n_layers=self.n_layers,
             d_model=self.d_model,
@@ -152,7 +209,7 @@ class ModelSpec(_Spec):
             vocabulary=self.vocab_size,
             context=self.seq_len,
             tied=False,
-            qk_norm=False,
+            qk_norm=self.qk_norm is True,
         )
 
     @property

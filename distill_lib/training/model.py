@@ -1,4 +1,9 @@
-"""The mini transformer: pre-norm RMSNorm, RoPE, one dial of width, learning rates by muP (simple)."""
+"""The mini transformer: pre-norm RMSNorm, RoPE, QK-norm if asked for, learning rates by muP (simple).
+
+Plain modules of PyTorch throughout: at widths of 16 to 64 and a context of 64, on one thread, attention
+written out, rotations without complex numbers, and hand-written gradients of norm and squared ReLU change
+the time of a step by a tenth at most, some of them for the worse.
+"""
 
 import math
 
@@ -36,6 +41,9 @@ class Decoder(nn.Module):
         self.head = nn.Linear(spec.d_model, spec.vocab_size, bias=False)
         self.register_buffer("rotation", rotary_table(spec.seq_len, spec.head_dim), persistent=False)
         self._initialise(seed)
+        counts = self.parameter_counts()
+        assert sum(counts.values()) == sum(weight.numel() for weight in self.parameters())
+        assert counts["non_embedding"] == spec.N, "the model and the count of its sizes have parted ways"
 
     def _initialise(self, seed: int) -> None:
         generator = torch.Generator().manual_seed(seed)
@@ -96,19 +104,17 @@ class Decoder(nn.Module):
         Returns
         -------
         list of dict
-            Matrices at lr * 32 / d_model, embedding and norm gains at lr; every parameter once.
+            Matrices at lr * 32 / d_model, or at lr where the specification switches muP off; embedding and
+            norm gains at lr; every parameter once.
         """
+        scale = 1.0 if self.spec.mup is False else REFERENCE_WIDTH / self.spec.d_model
         matrices: list[nn.Parameter] = []
         others: list[nn.Parameter] = []
         for name, weight in self.named_parameters():
             inner = weight.ndim == 2 and not name.startswith("embedding")
             (matrices if inner else others).append(weight)
         return [
-            {
-                "params": matrices,
-                "lr": lr * REFERENCE_WIDTH / self.spec.d_model,
-                "weight_decay": weight_decay,
-            },
+            {"params": matrices, "lr": lr * scale, "weight_decay": weight_decay},
             {"params": others, "lr": lr, "weight_decay": 0.0},
         ]
 
@@ -119,7 +125,7 @@ class Block(nn.Module):
     Parameters
     ----------
     spec : ModelSpec
-        Width, heads and kind of feed-forward part.
+        Width, heads, QK-norm and kind of feed-forward part.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -127,6 +133,9 @@ class Block(nn.Module):
         d, self.n_heads, self.gated = spec.d_model, spec.n_heads, spec.mlp == "gated"
         self.attention_norm = nn.RMSNorm(d, eps=1e-5)
         self.qkv = nn.Linear(d, 3 * d, bias=False)
+        self.qk_norms = None
+        if spec.qk_norm:
+            self.qk_norms = nn.ModuleList(nn.RMSNorm(spec.head_dim, eps=1e-5) for _ in "qk")
         self.project = nn.Linear(d, d, bias=False)
         self.mlp_norm = nn.RMSNorm(d, eps=1e-5)
         self.up = nn.Linear(d, (2 if self.gated else 1) * spec.d_ff, bias=False)
@@ -149,7 +158,11 @@ class Block(nn.Module):
         """
         batch, length, d = stream.shape
         qk, v = self.qkv(self.attention_norm(stream)).split((2 * d, d), dim=-1)
-        q, k = rotate(qk.view(batch, length, 2 * self.n_heads, -1), rotation).transpose(1, 2).chunk(2, dim=1)
+        qk = qk.view(batch, length, 2 * self.n_heads, -1)
+        if self.qk_norms is not None:  # before the rotation, which keeps lengths
+            parts = zip(self.qk_norms, qk.chunk(2, dim=2), strict=True)
+            qk = torch.cat([norm(part) for norm, part in parts], dim=2)
+        q, k = rotate(qk, rotation).transpose(1, 2).chunk(2, dim=1)
         v = v.view(batch, length, self.n_heads, -1).transpose(1, 2)
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         stream = stream + self.project(mixed.transpose(1, 2).reshape(batch, length, d))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from pydantic import ValidationError
 
+from distill_lib.scaling.architecture import ladder
 from distill_lib.scaling.protocols import smoke
 from distill_lib.scaling.specifications import CorpusSpec, ModelSpec, RunSpec, TruncationSpec
 
@@ -26,6 +28,9 @@ def test_equal_specifications_have_one_hash_and_survive_json():
     [
         {"model": ModelSpec(d_model=24)},
         {"model": ModelSpec(d_model=16, mlp="gated")},
+        {"model": ModelSpec(d_model=16, qk_norm=True)},
+        {"model": ModelSpec(d_model=16, mup=False)},
+        {"model": ModelSpec(d_model=16, d_ff_multiple=48)},
         {"corpus": CorpusSpec(megabytes=4.0)},
         {"D": 2**18},
         {"batch_tokens": 512},
@@ -72,6 +77,31 @@ def test_an_option_left_at_none_is_not_hashed():
 def test_parameters_are_about_24_d_squared(mlp: str):
     model = ModelSpec(d_model=96, mlp=mlp)
     assert pytest.approx(24 * 96**2, rel=0.003) == model.N
+
+
+@pytest.mark.parametrize("d_model", range(8, 200, 8))
+def test_both_feed_forward_parts_have_the_same_parameters_but_for_rounding(d_model: int):
+    plain, gated = (ModelSpec(d_model=d_model, mlp=mlp) for mlp in ("squared_relu", "gated"))
+    assert abs(plain.N - gated.N) <= plain.n_layers * d_model
+
+
+@pytest.mark.parametrize("n_layers", [8, 9, 16, 40])
+def test_the_dial_at_the_papers_ratio_is_the_papers_ladder(n_layers: int):
+    model, paper = ModelSpec.dial(n_layers, vocab_size=32_768, seq_len=4096), ladder(n_layers)
+    assert model.architecture == replace(paper, tied=False)
+    assert model.N == paper.N
+
+
+def test_the_dial_scales_small_models_too_and_gives_way_to_options():
+    sizes = [ModelSpec.dial(n_layers, aspect_ratio=16) for n_layers in (1, 2, 3, 4)]
+    assert [size.d_model for size in sizes] == [16, 32, 48, 64]
+    assert {size.architecture.aspect_ratio for size in sizes} == {16}
+    assert {size.head_dim for size in sizes} == {8}
+    assert ModelSpec.dial(2, 16, mlp="squared_relu", qk_norm=None) == ModelSpec(d_model=32)
+    with pytest.raises(ValidationError, match="n_layers"):
+        ModelSpec.dial(0)
+    with pytest.raises(ValidationError, match="not a multiple of head_dim"):
+        ModelSpec.dial(3, aspect_ratio=20)
 
 
 def test_price_is_three_forward_passes_and_one_of_the_teacher():

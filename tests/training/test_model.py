@@ -6,6 +6,8 @@ import math
 
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from distill_lib.scaling.specifications import ModelSpec
 from distill_lib.training.model import Decoder, rotary_table, rotate
@@ -14,6 +16,8 @@ SPECS = [
     ModelSpec(d_model=8, n_layers=1, seq_len=16, vocab_size=64),
     ModelSpec(d_model=24, n_layers=3, seq_len=16, vocab_size=100),
     ModelSpec(d_model=32, n_layers=2, head_dim=16, mlp="gated", seq_len=16, vocab_size=64),
+    ModelSpec(d_model=16, n_layers=2, qk_norm=True, mup=False, seq_len=16, vocab_size=64),
+    ModelSpec.dial(2, aspect_ratio=20, head_dim=10, d_ff_multiple=24, seq_len=16, vocab_size=50),
 ]
 
 
@@ -33,10 +37,41 @@ def test_every_parameter_is_in_one_optimiser_group(spec: ModelSpec):
     members = [id(weight) for group in groups for weight in group["params"]]
     assert sorted(members) == sorted(id(weight) for weight in model.parameters())
     rate = {id(weight): group["lr"] for group in groups for weight in group["params"]}
-    assert rate[id(model.head.weight)] == pytest.approx(0.1 * 32 / spec.d_model)
-    assert rate[id(model.blocks[0].up.weight)] == pytest.approx(0.1 * 32 / spec.d_model)
+    inner = 0.1 if spec.mup is False else 0.1 * 32 / spec.d_model
+    assert rate[id(model.head.weight)] == pytest.approx(inner)
+    assert rate[id(model.blocks[0].up.weight)] == pytest.approx(inner)
     assert rate[id(model.embedding.weight)] == pytest.approx(0.1)
     assert rate[id(model.norm.weight)] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.mlp}-d{spec.d_model}")
+def test_counted_flops_are_those_of_a_profiler_where_both_look(spec: ModelSpec):
+    """The profiler sees matrix products alone: no norm, softmax or look-up. It counts attention in full, and only
+    where it is made of products: the fused kernel of the CPU has no count there."""
+    model, batch = random_head(spec), 3
+    tokens = torch.randint(spec.vocab_size, (batch, spec.seq_len), generator=torch.Generator().manual_seed(0))
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        logits = model(tokens)
+        forward = counter.get_total_flops()
+        logits.square().sum().backward()
+    causal_half = 2 * spec.n_layers * spec.d_model * spec.seq_len
+    softmax = 2.5 * spec.n_layers * spec.n_heads * spec.seq_len
+    look_up = 2 * spec.d_model
+    expected = spec.architecture.flops_forward + causal_half - softmax - look_up
+    assert forward == pytest.approx(batch * spec.seq_len * expected, rel=1e-12)
+    assert counter.get_total_flops() == 3 * forward  # a step of training costs three forward passes
+
+
+def test_normalised_queries_and_keys_do_not_feel_their_scale():
+    spec = ModelSpec(d_model=16, n_layers=1, qk_norm=True, seq_len=16, vocab_size=64)
+    plain = ModelSpec(d_model=16, n_layers=1, seq_len=16, vocab_size=64)
+    tokens = torch.arange(16)[None]
+    for one, felt in ((spec, False), (plain, True)):
+        model = random_head(one)
+        before = model(tokens)
+        with torch.no_grad():
+            model.blocks[0].qkv.weight[:32] *= 3.0  # queries and keys, not values
+        assert torch.allclose(before, model(tokens), atol=1e-3) is not felt
 
 
 def random_head(spec: ModelSpec, seed: int = 0) -> Decoder:
