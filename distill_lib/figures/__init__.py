@@ -40,6 +40,8 @@ from distill_lib.figures.fitting import (
 )
 from distill_lib.figures.isoflop import isoflop_profiles, profile_bias
 from distill_lib.figures.kernel_regression import fig10_kernel_regression
+from distill_lib.figures.ladder import depth_and_width, learning_curves
+from distill_lib.figures.learning_rates import fig53_learning_rates, learning_rate_transfer
 from distill_lib.figures.limits import fig36_supervised_curves, fig40_infinite_data
 from distill_lib.figures.model_tests import (
     coverage_of_intervals,
@@ -81,6 +83,7 @@ __all__ = [
     "compute_optimal_by_two_counts",
     "count",
     "coverage_of_intervals",
+    "depth_and_width",
     "distillation_advantage",
     "error_of_6ND",
     "errors_at_points",
@@ -115,11 +118,14 @@ __all__ = [
     "fig34_token_ratio",
     "fig36_supervised_curves",
     "fig40_infinite_data",
+    "fig53_learning_rates",
     "fit_report",
     "forms_compared",
     "isoflop_profiles",
     "isoflops_under_readings",
     "ladder_against_table",
+    "learning_curves",
+    "learning_rate_transfer",
     "losses_with_bands",
     "paired_students",
     "profile_bias",
