@@ -10,6 +10,7 @@ from .scaling import audit as audit
 from .scaling import criticism as criticism
 from .scaling import identifiability as identifiability
 from .scaling import isoflop_bias as isoflop_bias
+from .scaling import learning_rates as learning_rates
 from .scaling import other_laws as other_laws
 from .scaling import paper_protocols as paper_protocols
 from .scaling import points as points
@@ -33,16 +34,21 @@ from .scaling.laws import published_law as published_law
 from .scaling.planning import Plan as Plan
 from .scaling.planning import plan as plan
 from .scaling.planning import plan_map as plan_map
+from .scaling.specifications import LanguageSpec as LanguageSpec
+from .scaling.specifications import ModelSpec as ModelSpec
+from .scaling.specifications import RunSpec as RunSpec
 from .scaling.storage import logit_storage as logit_storage
 from .scaling.yielding import YieldingLaw as YieldingLaw
 from .scaling.yielding import fit_yielding_law as fit_yielding_law
 from .training.corpus import open_corpus as open_corpus
 from .training.fused_head import fused_kd_loss as fused_kd_loss
+from .training.language import design_language as design_language
 from .training.losses import kd_loss as kd_loss
 from .training.losses import loss_parts as loss_parts
 from .training.sparse_teachers import SparseTeacher as SparseTeacher
 from .training.sparse_teachers import top_k as top_k
 from .training.sparse_teachers import top_p as top_p
 from .training.sweep import run_preset as run_preset
+from .training.trainer import train as train
 
 __version__: str
