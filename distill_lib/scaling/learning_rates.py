@@ -140,8 +140,8 @@ def best_rates(runs: pd.DataFrame) -> pd.DataFrame:
         One row per arm and width: ``N``; ``lr``, the geometric mean over seeds of the rate at the lowest point
         of a parabola in ln(rate) (`vertex`); ``lr_low`` and ``lr_high``, the smallest and largest of them; ``L``,
         the loss there, mean over seeds, nats/token; ``inside``, whether the lowest point was off both ends of the
-        sweep for every seed; ``decade``, by how much the loss rises over the sweep's rates within half a decade
-        of the best, nats/token; ``common``, by how much it rises at the single grid rate that is best for all
+        sweep for every seed; ``decade``, by how much the loss rises half a decade below or above the best rate,
+        the larger of the two, by linear interpolation in ln(rate) within the sweep, nats/token; ``common``, by how much it rises at the single grid rate that is best for all
         widths of the arm together, nats/token.
 
     Raises
@@ -161,7 +161,8 @@ def best_rates(runs: pd.DataFrame) -> pd.DataFrame:
             lr, L, lowest, highest = np.array(points).T
             best = float(np.exp(np.log(lr).mean()))
             losses = mean.loc[d_model]
-            near = losses[np.abs(np.log10(losses.index.to_numpy() / best)) <= 0.5]
+            ends = np.log(best) + 0.5 * np.log(10.0) * np.array([-1.0, 1.0])
+            beside = np.interp(ends, np.log(losses.index.to_numpy(float)), losses.to_numpy(float))
             table.append(
                 {
                     "arm": arm,
@@ -172,7 +173,7 @@ def best_rates(runs: pd.DataFrame) -> pd.DataFrame:
                     "lr_high": lr.max(),
                     "L": L.mean(),
                     "inside": bool(((lr > lowest) & (lr < highest)).all()),
-                    "decade": near.max() - L.mean(),
+                    "decade": beside.max() - L.mean(),
                     "common_lr": shared,
                     "common": losses[shared] - L.mean(),
                 }

@@ -115,8 +115,9 @@ def test_the_price_of_a_common_rate_is_what_the_parabolas_say():
     assert scaled["common"].abs().max() < 1e-9
     assert set(unscaled["common_lr"]) == {0.016}
     assert unscaled.loc[16, "common"] == pytest.approx(CURVATURE * np.log(4) ** 2)
-    # Half a decade to each side reaches one step of two, not two.
-    assert scaled.loc[16, "decade"] == pytest.approx(CURVATURE * np.log(2) ** 2)
+    # Half a decade lies between one and two steps of two: on the chord between their losses.
+    along = (np.log(10) / 2 - np.log(2)) / np.log(2)
+    assert scaled.loc[16, "decade"] == pytest.approx(CURVATURE * np.log(2) ** 2 * (1 + 3 * along))
 
 
 def test_an_end_of_the_sweep_is_reported_as_such():
