@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from distill_lib.figures.style import PAGE_WIDTH, log_axis, ordered_colours, styled
+from distill_lib.figures.style import PAGE_WIDTH, log_axis, ordered_colours, plain_log_axis, styled
 from distill_lib.scaling.wording import count
 
 
@@ -84,7 +84,8 @@ def learning_curves(text: pd.DataFrame, language: pd.DataFrame, *, E: float) -> 
     )
     axes[0].set(ylabel="Cross-entropy $L$ (nats/token)", title="real text")
     axes[1].set(ylabel="$L$ (nats/token)", title="known entropy")
-    log_axis(axes[2].yaxis)
+    low, high = axes[2].dataLim.intervaly
+    plain_log_axis(axes[2].yaxis, float(low), float(high))
     axes[2].set(ylabel="Excess $L - E$ (nats/token)", title="above the floor")
     axes[0].legend(title="$N$")
     return fig, axes

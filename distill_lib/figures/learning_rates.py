@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from distill_lib import paper
-from distill_lib.figures.style import PAGE_WIDTH, log_axis, ordered_colours, styled
+from distill_lib.figures.style import PAGE_WIDTH, log_axis, ordered_colours, plain_log_axis, styled
 from distill_lib.scaling.learning_rates import DISTILLED, SCALED, UNSCALED, arms, best_rates
 from distill_lib.scaling.wording import count
 
@@ -65,16 +65,19 @@ def learning_rate_transfer(runs: pd.DataFrame) -> tuple[Figure, np.ndarray]:
     _curves(axes[1], runs, SCALED, title="scaled by 32 / width")
     axes[0].set_ylabel("Cross-entropy $L$ (nats/token)")
     axes[1].tick_params(labelleft=False)
-    axes[1].legend(title="parameters", loc="upper left", fontsize=8, title_fontsize=8)
-    ax = axes[2]
+    handles, labels = axes[
+        1
+    ].get_legend_handles_labels()  # all sizes; the panel left of it has fewer, and room
+    axes[0].legend(handles, labels, title="parameters", loc="upper right", fontsize=8, title_fontsize=8)
+    ax, every = axes[2], best_rates(runs).query("arm in [@SCALED, @UNSCALED]")
     for arm, marker, colour in ((UNSCALED, "s", "#d55e00"), (SCALED, "o", "#0072b2")):
-        best = best_rates(runs).query("arm == @arm")
+        best = every.query("arm == @arm")
         bars = np.abs(best[["lr_low", "lr_high"]].to_numpy().T - best["lr"].to_numpy())
         ax.errorbar(
             best["d_model"], best["lr"], yerr=bars, fmt=f"{marker}-", color=colour, capsize=3, label=arm
         )
     log_axis(ax.xaxis)
-    log_axis(ax.yaxis)
+    plain_log_axis(ax.yaxis, float(every["lr_low"].min()), float(every["lr_high"].max()))
     widths = sorted(runs["d_model"].unique())
     ax.set_xticks(widths, [str(width) for width in widths])
     ax.set(xlabel="Width $d_{model}$", ylabel="Best base learning rate", title="the best rate")

@@ -141,8 +141,9 @@ def best_rates(runs: pd.DataFrame) -> pd.DataFrame:
         of a parabola in ln(rate) (`vertex`); ``lr_low`` and ``lr_high``, the smallest and largest of them; ``L``,
         the loss there, mean over seeds, nats/token; ``inside``, whether the lowest point was off both ends of the
         sweep for every seed; ``decade``, by how much the loss rises half a decade below or above the best rate,
-        the larger of the two, by linear interpolation in ln(rate) within the sweep, nats/token; ``common``, by how much it rises at the single grid rate that is best for all
-        widths of the arm together, nats/token.
+        the larger of the two, by linear interpolation in ln(rate) within the sweep, nats/token; ``common_lr``,
+        the rate of the sweep that is best for all widths of the arm together; ``common``, by how much the loss
+        rises there, nats/token.
 
     Raises
     ------
