@@ -28,7 +28,7 @@ def depth_and_width(runs: pd.DataFrame) -> tuple[Figure, Axes]:
     """
     fig, ax = plt.subplots(figsize=(0.72 * PAGE_WIDTH, 3.8))
     markers = dict(zip(sorted(runs["n_layers"].unique()), "svD^oP", strict=False))
-    colours = ordered_colours(runs["n_layers"].astype(float), palette="plasma")
+    colours = ordered_colours(runs["n_layers"].astype(float))
     for layers, rows in runs.groupby("n_layers"):
         points = rows.groupby("N")["L"].agg(["mean", "std"])
         ax.errorbar(
@@ -42,9 +42,11 @@ def depth_and_width(runs: pd.DataFrame) -> tuple[Figure, Axes]:
                 f"width {width}", (size, points.loc[size, "mean"]), xytext=(0, above), textcoords="offset points",
                 ha="center", fontsize=8, color=colours[float(layers)],
             )  # fmt: skip
-    log_axis(ax.xaxis, counts=True)
+    log_axis(ax.xaxis)
+    sizes = sorted(runs.loc[runs["n_layers"] == 2, "N"].unique())
+    ax.set_xticks(sizes, [count(float(size)) for size in sizes])
     ax.set(xlabel="Parameters $N$", ylabel="Cross-entropy $L$ (nats/token)")
-    ax.margins(y=0.15)
+    ax.margins(x=0.1, y=0.2)
     ax.legend()
     return fig, ax
 

@@ -40,7 +40,7 @@ def fig53_learning_rates(runs: pd.DataFrame) -> tuple[Figure, np.ndarray]:
     for ax in axes:
         ax.plot(rate, 0.02, "D", color="black", ms=6, transform=ax.get_xaxis_transform(), label="the paper's")
     axes[0].set_ylabel("Student cross-entropy $L_S$ (nats/token)")
-    axes[1].legend(title="parameters", loc="upper left", fontsize=8)
+    axes[1].legend(title="parameters", loc="upper center", fontsize=8, ncols=2)
     return fig, axes
 
 
@@ -87,9 +87,10 @@ def learning_rate_transfer(runs: pd.DataFrame) -> tuple[Figure, np.ndarray]:
 
 def _curves(ax: Axes, runs: pd.DataFrame, arm: str, *, title: str) -> None:
     """Draw one arm: loss against rate, a colour per size, the best rate of each as a dashed tick."""
-    rows = arms(runs).query("arm == @arm")
+    every = arms(runs)
+    rows = every[every["arm"] == arm]
     best = best_rates(runs).query("arm == @arm").set_index("N")
-    colours = ordered_colours(rows["N"].astype(float))
+    colours = ordered_colours(every["N"].astype(float))  # the same in every panel
     for size, members in rows.groupby("N"):
         points = members.groupby("lr")["L"].agg(["mean", "std"])
         colour = colours[float(size)]
