@@ -29,17 +29,19 @@ def depth_and_width(runs: pd.DataFrame) -> tuple[Figure, Axes]:
     fig, ax = plt.subplots(figsize=(0.72 * PAGE_WIDTH, 3.8))
     markers = dict(zip(sorted(runs["n_layers"].unique()), "svD^oP", strict=False))
     colours = ordered_colours(runs["n_layers"].astype(float))
-    for layers, rows in runs.groupby("n_layers"):
+    for layers in sorted(int(depth) for depth in runs["n_layers"].unique()):
+        rows = runs[runs["n_layers"] == layers]
         points = rows.groupby("N")["L"].agg(["mean", "std"])
         ax.errorbar(
             points.index, points["mean"], yerr=points["std"].fillna(0.0), color=colours[float(layers)], capsize=3,
             fmt=markers[layers] + ("-" if layers == 2 else ""), ms=6, lw=1.2,
             label=f"{layers} layer{'s' if layers > 1 else ''}",
         )  # fmt: skip
-        for size, width in rows.groupby("N")["d_model"].first().items():
+        widths = rows.groupby("N")["d_model"].first()
+        for size, width, mean in zip(widths.index, widths, points["mean"], strict=True):
             above = 9 if layers > 2 else -15
             ax.annotate(
-                f"width {width}", (size, points.loc[size, "mean"]), xytext=(0, above), textcoords="offset points",
+                f"width {width}", (size, mean), xytext=(0, above), textcoords="offset points",
                 ha="center", fontsize=8, color=colours[float(layers)],
             )  # fmt: skip
     log_axis(ax.xaxis)
@@ -72,8 +74,8 @@ def learning_curves(text: pd.DataFrame, language: pd.DataFrame, *, E: float) -> 
     for ax, runs, floor in ((axes[0], text, 0.0), (axes[1], language, 0.0), (axes[2], language, E)):
         rows = runs[(runs["objective"] == "supervised") & (runs["split"] == "student")]
         colours = ordered_colours(rows["N"].astype(float))
-        for size, members in rows.groupby("N"):
-            points = members.groupby("D")["L"].agg(["mean", "std"])
+        for size in sorted(int(N) for N in rows["N"].unique()):
+            points = rows[rows["N"] == size].groupby("D")["L"].agg(["mean", "std"])
             ax.errorbar(
                 points.index, points["mean"] - floor, yerr=points["std"].fillna(0.0), fmt="o-", lw=1.2, ms=4.5,
                 capsize=2, color=colours[float(size)], label=count(float(size)),

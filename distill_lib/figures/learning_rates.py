@@ -36,7 +36,7 @@ def fig53_learning_rates(runs: pd.DataFrame) -> tuple[Figure, np.ndarray]:
     _curves(axes[0], runs, DISTILLED, title="distilled from one teacher")
     _curves(axes[1], runs, SCALED, title="supervised")
     claims = paper.table("claims").set_index("claim")
-    rate = float(claims.loc["c64", "value"])
+    rate = float(str(claims.loc["c64", "value"]))
     for ax in axes:
         ax.plot(rate, 0.02, "D", color="black", ms=6, transform=ax.get_xaxis_transform(), label="the paper's")
     axes[0].set_ylabel("Student cross-entropy $L_S$ (nats/token)")
@@ -89,15 +89,15 @@ def _curves(ax: Axes, runs: pd.DataFrame, arm: str, *, title: str) -> None:
     """Draw one arm: loss against rate, a colour per size, the best rate of each as a dashed tick."""
     every = arms(runs)
     rows = every[every["arm"] == arm]
-    best = best_rates(runs).query("arm == @arm").set_index("N")
+    best = best_rates(runs).query("arm == @arm").set_index("N")[["lr", "L"]]
     colours = ordered_colours(every["N"].astype(float))  # the same in every panel
-    for size, members in rows.groupby("N"):
-        points = members.groupby("lr")["L"].agg(["mean", "std"])
+    for size in sorted(int(N) for N in rows["N"].unique()):
+        points = rows[rows["N"] == size].groupby("lr")["L"].agg(["mean", "std"])
         colour = colours[float(size)]
         ax.errorbar(
             points.index, points["mean"], yerr=points["std"].fillna(0.0), fmt="o-", color=colour, lw=1.2, ms=4.5,
             capsize=2, label=f"$N$ = {count(float(size))}",
         )  # fmt: skip
-        ax.plot(best.loc[size, "lr"], best.loc[size, "L"], "|", color=colour, ms=18, mew=2)
+        ax.plot(*best.loc[size].to_numpy(), "|", color=colour, ms=18, mew=2)
     log_axis(ax.xaxis)
     ax.set(xlabel=_RATE, title=title)

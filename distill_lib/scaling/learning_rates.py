@@ -153,8 +153,10 @@ def best_rates(runs: pd.DataFrame) -> pd.DataFrame:
     table = []
     for arm, members in arms(runs).groupby("arm", sort=False):
         mean = members.pivot_table("L", "d_model", "lr")
-        shared = mean.sub(mean.min(axis=1), axis=0).dropna(axis=1).mean().idxmin()
-        for (d_model, N), rows in members.groupby(["d_model", "N"]):
+        above = mean.sub(mean.min(axis=1), axis=0).dropna(axis=1).mean()
+        shared = float(above.index[int(above.to_numpy().argmin())])
+        for d_model in sorted(int(width) for width in members["d_model"].unique()):
+            rows = members[members["d_model"] == d_model]
             points = []
             for _, seed in rows.sort_values("lr").groupby("seed"):
                 rates = seed["lr"].to_numpy(float)
@@ -168,7 +170,7 @@ def best_rates(runs: pd.DataFrame) -> pd.DataFrame:
                 {
                     "arm": arm,
                     "d_model": d_model,
-                    "N": N,
+                    "N": rows["N"].iloc[0],
                     "lr": best,
                     "lr_low": lr.min(),
                     "lr_high": lr.max(),
