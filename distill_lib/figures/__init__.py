@@ -39,7 +39,7 @@ from distill_lib.figures.fitting import (
     spectra_of_curvature,
 )
 from distill_lib.figures.isoflop import isoflop_profiles, profile_bias
-from distill_lib.figures.kernel_regression import fig10_kernel_regression
+from distill_lib.figures.kernel_regression import fig10_kernel_regression, kernel_gap_by_norms
 from distill_lib.figures.limits import fig36_supervised_curves, fig40_infinite_data
 from distill_lib.figures.model_tests import (
     coverage_of_intervals,
@@ -119,6 +119,7 @@ __all__ = [
     "forms_compared",
     "isoflop_profiles",
     "isoflops_under_readings",
+    "kernel_gap_by_norms",
     "ladder_against_table",
     "losses_with_bands",
     "paired_students",

@@ -94,6 +94,29 @@ class KernelRegression:
             shrink = np.minimum(1.0, self.D / (scale * np.sqrt(shared)))
         return _plain(self._distance(scale * shrink, shared))
 
+    def rise(self, n: ArrayLike) -> _checks.Real:
+        """How much worse a student is with the largest teacher than with its best one: the capacity gap.
+
+        Parameters
+        ----------
+        n : array_like
+            Basis functions of the student.
+
+        Returns
+        -------
+        float or numpy.ndarray
+            Difference of two errors e_S, 0 or more, shape of ``n``.
+
+        Raises
+        ------
+        ValueError
+            For n that is no whole number from 1 to the size of the basis.
+        """
+        sizes = np.asarray(n)
+        teachers = np.arange(1, len(self.coefficients) + 1)
+        errors = np.asarray(self.student_error(teachers, sizes[..., None]))
+        return _plain(errors[..., -1] - errors.min(axis=-1))
+
     @property
     def best_teacher_ends(self) -> float:
         """Ratio m / n up to which, on average, the student's error is lowest: (T / D)^2, from m = n on."""
@@ -139,3 +162,36 @@ def draw_target(size: int = 1000, *, seed: int = 0, T: float = 5.0, D: float = 4
         The problem.
     """
     return KernelRegression(np.random.default_rng(seed).uniform(-1.0, 1.0, size), T, D)
+
+
+def draw_rises(
+    n: ArrayLike, *, T: float = 5.0, D: float = 4.5, draws: int = 50, size: int = 1000, seed: int = 0
+) -> np.ndarray:
+    """Measure the capacity gap of students over many targets.
+
+    Parameters
+    ----------
+    n : array_like
+        Basis functions of the students, shape [students].
+    T, D : float
+        Largest norms of teacher and student.
+    draws : int
+        How many targets.
+    size : int
+        Basis functions.
+    seed : int
+        Seed of the first target; the others follow. Equal seeds draw equal targets for every T and D.
+
+    Returns
+    -------
+    numpy.ndarray
+        What :meth:`KernelRegression.rise` returns of each target, shape [draws, students].
+
+    Raises
+    ------
+    ValueError
+        For norms or sizes out of range.
+    """
+    draws = _checks.whole("draws", draws, 1)
+    students = np.atleast_1d(np.asarray(n))
+    return np.stack([draw_target(size, seed=seed + k, T=T, D=D).rise(students) for k in range(draws)])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from distill_lib.scaling.kernel_regression import KernelRegression, draw_target
+from distill_lib.scaling.kernel_regression import KernelRegression, draw_rises, draw_target
 
 BASIS = 40
 
@@ -75,3 +75,21 @@ def test_the_same_seed_gives_the_same_target_and_another_one_another():
 def test_what_makes_no_sense_is_refused_by_name(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+def test_the_rise_is_the_last_error_above_the_least_one():
+    problem, m = draw_target(60, seed=4, T=2.0, D=1.9), np.arange(1, 61)
+    expected = [problem.student_error(60, n) - problem.student_error(m, n).min() for n in (10, 30, 60)]
+    np.testing.assert_allclose(problem.rise([10, 30, 60]), expected, atol=1e-14)
+    assert problem.rise(10) == pytest.approx(expected[0])
+    assert problem.rise(10) > problem.rise(60) == 0.0
+
+
+def test_draws_of_one_seed_share_their_targets_whatever_the_norms():
+    first = draw_rises([10, 20], T=2.0, D=2.0, draws=3, size=40, seed=1)
+    assert first.shape == (3, 2)
+    np.testing.assert_allclose(first[1], draw_target(40, seed=2, T=2.0, D=2.0).rise([10, 20]))
+    # Norms that none of the targets has bind nobody: the largest teacher is as good as the best.
+    np.testing.assert_allclose(draw_rises([10], T=50.0, D=50.0, draws=3, size=40), 0.0, atol=1e-12)
+    with pytest.raises(ValueError, match="draws = 0"):
+        draw_rises([10], draws=0)
