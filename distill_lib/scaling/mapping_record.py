@@ -22,6 +22,9 @@ COMMAND = "python -m distill_lib.training.mapping_study"
 STUDIES = {"width": "teacher_width", "steps": "teacher_steps"}
 """What a study varies: the width of its teachers (Fig 11), or how long one is trained (Fig 12)."""
 
+WIDEST = 512
+"""Width of the teachers of Figure 12 (App C.2)."""
+
 _FILE = "mapping_problem.csv"
 
 _DTYPES = {
@@ -118,6 +121,8 @@ def append_run(path: str | Path, row: Mapping[str, Any]) -> pd.DataFrame:
 def student_runs(runs: pd.DataFrame, study: str, **recipe: float) -> pd.DataFrame:
     """Select the distilled students of a study, on one recipe.
 
+    The widest teacher of Figure 11 is one of Figure 12, too: it is the same network, trained for its full length.
+
     Parameters
     ----------
     runs : pandas.DataFrame
@@ -138,7 +143,8 @@ def student_runs(runs: pd.DataFrame, study: str, **recipe: float) -> pd.DataFram
         For a study that there is not, or if no student is left.
     """
     _checks.choice("study", study, STUDIES)
-    chosen = runs[(runs["role"] == "distilled") & (runs["study"] == study)]
+    taught = runs["teacher_width"] == WIDEST if study == "steps" else runs["study"] == study
+    chosen = runs[(runs["role"] == "distilled") & taught.fillna(False)]
     for name, value in ({"positions": 16, "easy": 0.5} | recipe).items():
         chosen = chosen[chosen[name] == value]
     if chosen.empty:
@@ -197,8 +203,8 @@ def _parse(text: str, source: str) -> pd.DataFrame:
         raise MappingRecordError(f"{source}: columns {list(table.columns)}; expected {list(COLUMNS)}")
     try:
         table = table.astype(_DTYPES)
-    except ValueError as error:
-        raise MappingRecordError(f"{source}: a value has the wrong type: {error}") from None
+    except (TypeError, ValueError) as error:
+        raise MappingRecordError(f"{source}: a value is missing or has the wrong type: {error}") from None
     for found, words in _faults(table):
         if found.any():
             raise MappingRecordError(f"{source}, row {table.loc[found, 'run'].iloc[0]}: {words}")

@@ -1,7 +1,7 @@
 """The runs of Figures 11 and 12: students of the mapping problem under many teachers, recorded row by row.
 
 ``python -m distill_lib.training.mapping_study`` makes ``data/mapping_problem.csv``; it can be stopped at any
-moment, and the same command goes on from there. On one core a trial takes about half an hour.
+moment, and the same command goes on from there.
 """
 
 from __future__ import annotations
@@ -38,11 +38,9 @@ from distill_lib.training.progress import Reporter
 TEACHER_WIDTHS = (128, 181, 256, 362, 512)
 """Teachers of Figure 11: steps of the root of two over the range of its axis."""
 
-TEACHER_STEPS = (64, 256, 1024, 4096, 16384)
-"""Lengths of training in Figure 12: steps of four over the range of its axis."""
-
-WIDEST = 512
-"""Width of the teachers of Figure 12 (App C.2)."""
+TEACHER_STEPS = (64, 256, 1024, 4096)
+"""Lengths of training in Figure 12: steps of four from the left end of its axis; the widest teacher of Figure 11
+stands for the other end, which the paper has at 16384."""
 
 STUDENT_WIDTHS = (128, 256, 362)
 """Students of both figures (App C.2)."""
@@ -116,7 +114,7 @@ def teachers(
     if study == "width":
         ladder = [(width, recipe.steps(parameters(width, recipe))) for width in widths]
     else:
-        ladder = [(WIDEST, steps) for steps in lengths]
+        ladder = [(mapping_record.WIDEST, steps) for steps in lengths]
     return [Teacher(study, width, steps, seed) for seed in range(seeds) for width, steps in ladder]
 
 
