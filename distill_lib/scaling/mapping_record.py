@@ -11,10 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from distill_lib import runs as files
 from distill_lib.scaling import _checks, records
+from distill_lib.scaling.comparison import mean_interval
 
 COMMAND = "python -m distill_lib.training.mapping_study"
 """What makes the record."""
@@ -158,7 +161,8 @@ def paired_rise(
     """Compare, trial by trial, a student of the largest teacher with the same student of the best one.
 
     The best teacher is the one with the lowest mean over the *other* trials, so that the luck of a trial has no part
-    in the choice: picked on all trials, the best of several would look better than it is.
+    in the choice: picked on all trials, the best of several would look better than it is. A single trial has to choose
+    for itself, and then its rise cannot be negative.
 
     Parameters
     ----------
@@ -180,21 +184,49 @@ def paired_rise(
     Raises
     ------
     ValueError
-        For fewer than two trials, or if no student is left. Trials in which a teacher is missing are left out.
+        If no trial has students of all teachers. Trials in which a teacher is missing are left out.
     """
     chosen = student_runs(runs, study)
     chosen = chosen[chosen["width"] == width]
     table = chosen.pivot_table(index="seed", columns=STUDIES[study], values=quantity).dropna()
-    if len(table) < 2:
+    if table.empty:
         raise ValueError(
-            f"runs: {len(table)} complete trials of width = {width}; two at least, make them: {COMMAND}"
+            f"runs: no trial has students of width = {width} under all teachers; make it: {COMMAND}"
         )
     rows = {}
     for seed in table.index:
-        best = table.drop(index=seed).mean().idxmin()
+        others = table.drop(index=seed) if len(table) > 1 else table
+        best = others.mean().idxmin()
         pair = table.loc[seed, best], table.loc[seed, table.columns.max()]
         rows[seed] = {"teacher": int(best), "best": pair[0], "largest": pair[1], "rise": pair[1] - pair[0]}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("seed")
+
+
+def difference_in_words(differences: ArrayLike) -> str:
+    """Write a paired difference of losses with what is known of its error.
+
+    Parameters
+    ----------
+    differences : array_like
+        One difference a trial, in nats, shape [trials].
+
+    Returns
+    -------
+    str
+        The mean with the 95 % interval of Student's t and the number of trials.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or one is not finite.
+    """
+    values = np.atleast_1d(np.asarray(differences, dtype=float))
+    if len(values) == 1 and np.isfinite(values[0]):
+        return f"{values[0]:+.3f} nats (one trial, so no interval)"
+    found = mean_interval(values)
+    return (
+        f"{found.mean:+.3f} nats (95 % interval {found.low:+.3f} to {found.high:+.3f}, {len(values)} trials)"
+    )
 
 
 def _parse(text: str, source: str) -> pd.DataFrame:
