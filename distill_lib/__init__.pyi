@@ -10,6 +10,8 @@ from .scaling import audit as audit
 from .scaling import criticism as criticism
 from .scaling import identifiability as identifiability
 from .scaling import isoflop_bias as isoflop_bias
+from .scaling import kernel_regression as kernel_regression
+from .scaling import mapping_record as mapping_record
 from .scaling import other_laws as other_laws
 from .scaling import paper_protocols as paper_protocols
 from .scaling import points as points
@@ -36,6 +38,7 @@ from .scaling.planning import plan_map as plan_map
 from .scaling.storage import logit_storage as logit_storage
 from .scaling.yielding import YieldingLaw as YieldingLaw
 from .scaling.yielding import fit_yielding_law as fit_yielding_law
+from .training import mapping_problem as mapping_problem
 from .training.corpus import open_corpus as open_corpus
 from .training.fused_head import fused_kd_loss as fused_kd_loss
 from .training.losses import kd_loss as kd_loss

@@ -41,6 +41,12 @@ from distill_lib.figures.fitting import (
 from distill_lib.figures.isoflop import isoflop_profiles, profile_bias
 from distill_lib.figures.kernel_regression import fig10_kernel_regression, kernel_gap_by_norms
 from distill_lib.figures.limits import fig36_supervised_curves, fig40_infinite_data
+from distill_lib.figures.mapping_problem import (
+    fig11_mapping_by_teacher_width,
+    fig12_mapping_by_teacher_steps,
+    mapping_by_kind_of_case,
+    mapping_by_teacher_loss,
+)
 from distill_lib.figures.model_tests import (
     coverage_of_intervals,
     forms_compared,
@@ -91,6 +97,8 @@ __all__ = [
     "fig08_compute_optimal_loss",
     "fig09_optimal_configuration",
     "fig10_kernel_regression",
+    "fig11_mapping_by_teacher_width",
+    "fig12_mapping_by_teacher_steps",
     "fig13_advantage_over_teachers",
     "fig14_advantage_over_compute",
     "fig15_student_loss_by_tokens",
@@ -122,6 +130,8 @@ __all__ = [
     "kernel_gap_by_norms",
     "ladder_against_table",
     "losses_with_bands",
+    "mapping_by_kind_of_case",
+    "mapping_by_teacher_loss",
     "paired_students",
     "profile_bias",
     "ridge_of_draws",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -11,9 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from distill_lib.figures.style import PAGE_WIDTH, ROLE_COLOURS, ordered_colours, panel_letter, styled
+from distill_lib.figures.style import PAGE_WIDTH, ROLE_COLOURS, panel_letter, styled
 from distill_lib.scaling.comparison import mean_interval
 from distill_lib.scaling.mapping_record import STUDIES, student_runs
+
+STUDENT_COLOURS = ("#e69f00", "#0072b2", "#009e73", "#cc3311", "#222222")
+"""Colours of students, the narrowest first."""
 
 _AXES = {"width": "Teacher width (units)", "steps": "Training of the teacher (steps)"}
 
@@ -123,6 +127,48 @@ def mapping_by_kind_of_case(
     return fig, axes
 
 
+@styled
+def mapping_by_teacher_loss(runs: pd.DataFrame, *, width: int = 256) -> tuple[Figure, Axes]:
+    """Draw one student over the loss of its teacher, whatever made the teacher good.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        The record, as ``read_mapping_runs`` returns it.
+    width : int
+        Width of the students.
+
+    Returns
+    -------
+    tuple of Figure and Axes
+        The figure and its axes.
+
+    Notes
+    -----
+    What to see: whether students of wide and of long-trained teachers lie on one curve. The law of the paper supposes
+    that a teacher matters through its loss alone.
+    """
+    fig, ax = plt.subplots(figsize=(0.62 * PAGE_WIDTH, 3.9))
+    looks = {"width": ("o", "wider teachers (Fig. 11)"), "steps": ("s", "longer-trained teachers (Fig. 12)")}
+    for (study, (marker, label)), colour in zip(looks.items(), STUDENT_COLOURS[1:], strict=False):
+        chosen = _students(runs, study, [width])
+        ax.plot(
+            chosen["L_T"], chosen["L"], marker, color=colour, mfc="none" if marker == "s" else colour, ms=6,
+            mew=1.4, label=label,
+        )  # fmt: skip
+    alone = _alone(runs, chosen)
+    if len(alone):
+        ax.axhline(alone["L"].median(), color="#222222", lw=1.0, ls=":", label="on labels alone")
+    ends = [0.0, float(runs.loc[runs["role"] == "teacher", "L"].max())]
+    ax.plot(ends, ends, color=ROLE_COLOURS["teacher"], lw=1.2, label="as good as the teacher", zorder=0)
+    ax.set(
+        xlabel="Cross-entropy of the teacher (nats)", ylabel="Cross-entropy of the student (nats)",
+        title=f"student, {width}",
+    )  # fmt: skip
+    ax.legend(loc="lower right")
+    return fig, ax
+
+
 def _draw(
     runs: pd.DataFrame, study: str, students: Sequence[int] | None, paired: int
 ) -> tuple[Figure, np.ndarray]:
@@ -130,7 +176,7 @@ def _draw(
     taught = _teachers(runs, chosen)
     x = STUDIES[study]
     widths = sorted(chosen["width"].unique())
-    colours = ordered_colours([float(width) for width in widths])
+    colours = dict(zip(widths, itertools.cycle(STUDENT_COLOURS)))
     fig, axes = plt.subplots(1, 3, figsize=(PAGE_WIDTH, 3.9))
     for ax, column in zip(axes, ("L", "accuracy"), strict=False):
         _quartiles(ax, taught, x, column, ROLE_COLOURS["teacher"], "teacher", "s")
@@ -207,6 +253,6 @@ def _paired(ax: Axes, of_width: pd.DataFrame, x: str, colour: object) -> None:
 def _teacher_axis(ax: Axes, values: pd.Series, study: str) -> None:
     ticks = sorted(values.unique())
     ax.set_xscale("log")
-    ax.set_xticks(ticks, [str(tick) for tick in ticks], fontsize=8.5)
+    ax.set_xticks(ticks, [str(tick) for tick in ticks], fontsize=7.5)
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel(_AXES[study])

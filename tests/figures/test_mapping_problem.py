@@ -8,6 +8,7 @@ from distill_lib.figures.mapping_problem import (
     fig11_mapping_by_teacher_width,
     fig12_mapping_by_teacher_steps,
     mapping_by_kind_of_case,
+    mapping_by_teacher_loss,
 )
 
 
@@ -68,6 +69,18 @@ def test_kinds_of_cases_and_the_distance_from_the_teacher():
     assert bars(axes[0])["student, 256"][1][1] == pytest.approx(1.5 * 1.2)
     assert bars(axes[1])["teacher"][1][-1] == pytest.approx(0.45)
     assert set(bars(axes[2])) == {"student, 256"}
+
+
+def test_students_of_both_studies_stand_over_the_loss_of_their_teachers():
+    runs = table(luck=0.0)
+    _, ax = mapping_by_teacher_loss(runs)
+    drawn = {line.get_label(): line.get_data() for line in ax.lines}
+    x, y = drawn["wider teachers (Fig. 11)"]
+    assert sorted(set(x)) == [0.9, 1.1, 1.4]
+    np.testing.assert_allclose(np.asarray(y)[np.asarray(x) == 0.9], 1.2 + RISE)
+    # The widest teacher stands in both studies.
+    assert sorted(set(drawn["longer-trained teachers (Fig. 12)"][0])) == [0.9, 1.0, 1.6]
+    assert drawn["on labels alone"][1][0] == pytest.approx(1.3)
 
 
 def test_a_width_that_was_not_trained_is_refused():
