@@ -193,13 +193,13 @@ def paired_rise(
         raise ValueError(
             f"runs: no trial has students of width = {width} under all teachers; make it: {COMMAND}"
         )
-    rows = {}
-    for seed in table.index:
-        others = table.drop(index=seed) if len(table) > 1 else table
-        best = others.mean().idxmin()
-        pair = table.loc[seed, best], table.loc[seed, table.columns.max()]
-        rows[seed] = {"teacher": int(best), "best": pair[0], "largest": pair[1], "rise": pair[1] - pair[0]}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("seed")
+    losses, teachers = table.to_numpy(dtype=float), table.columns.to_numpy(dtype=int)
+    rows = []
+    for trial, own in enumerate(losses):
+        others = np.delete(losses, trial, axis=0) if len(losses) > 1 else losses
+        best = int(others.mean(axis=0).argmin())
+        rows.append((teachers[best], own[best], own[-1], own[-1] - own[best]))
+    return pd.DataFrame(rows, columns=["teacher", "best", "largest", "rise"], index=table.index)
 
 
 def difference_in_words(differences: ArrayLike) -> str:
