@@ -133,3 +133,15 @@ def load_state(path: Path, name: str) -> dict[str, Any] | None:
         return None
     state: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
     return state if state["name"] == name else None
+
+
+def forget_state(path: Path) -> None:
+    """Remove the state of a run that is finished, and drafts of it that a kill left behind.
+
+    Parameters
+    ----------
+    path : Path
+        The file, there or not.
+    """
+    for each in (path, *path.parent.glob(f".{path.name}-*")):
+        each.unlink(missing_ok=True)

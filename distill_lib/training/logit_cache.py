@@ -199,6 +199,8 @@ class LogitCache:
 
     def _build(self, path: Path, header: dict[str, Any], windows: NDArray[np.int64]) -> None:
         device = next((weight.device for weight in self._teacher.parameters()), torch.device("cpu"))
+        for draft in path.parent.glob(".*.logits-*"):  # from a worker that was killed: the lock is ours now
+            draft.unlink(missing_ok=True)
         rows = []
         with torch.no_grad(), half_precision(device):
             for first in range(0, len(windows), _BATCH):

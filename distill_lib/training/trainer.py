@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from distill_lib.scaling.specifications import OracleSpec, RunSpec
-from distill_lib.training.checkpoints import load_state, save_state
+from distill_lib.training.checkpoints import forget_state, load_state, save_state
 from distill_lib.training.corpus import Corpus
 from distill_lib.training.devices import half_precision, resolve_device
 from distill_lib.training.evaluation import Evaluation, evaluate
@@ -165,7 +165,7 @@ def train(
     if evaluation is not None and not math.isfinite(evaluation.L):
         evaluation = None
     if state is not None:
-        state.unlink(missing_ok=True)
+        forget_state(state)
     return Training(
         model=model,
         evaluation=evaluation,

@@ -12,6 +12,7 @@ from tiny import tiny_run
 from distill_lib.training import checkpoints
 from distill_lib.training.checkpoints import (
     checkpoint_path,
+    forget_state,
     load_checkpoint,
     load_state,
     save_checkpoint,
@@ -100,3 +101,13 @@ def test_a_full_disk_leaves_the_state_before(tmp_path: Path, monkeypatch: pytest
     assert found is not None
     assert found["step"] == 1
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_finished_run_leaves_no_state_and_no_draft(tmp_path: Path):
+    path, other = tmp_path / "a.state", tmp_path / "b.state"
+    save_state(path, "run", {"step": 1})
+    save_state(other, "run", {"step": 1})
+    (tmp_path / ".a.state-x1y2").write_bytes(b"half")
+    forget_state(path)
+    forget_state(path)
+    assert list(tmp_path.iterdir()) == [other]
