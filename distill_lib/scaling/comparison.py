@@ -117,3 +117,38 @@ def paired_students(runs: pd.DataFrame) -> pd.DataFrame:
     if pairs.empty:
         raise ValueError(f"runs: no distilled row shares {', '.join(SAME_STUDENT)} with a supervised row")
     return pairs.assign(difference=pairs["distilled"] - pairs["supervised"]).reset_index(drop=True)
+
+
+def rise_from_the_best(table: pd.DataFrame) -> pd.DataFrame:
+    """Compare, seed by seed, the last of several options with the best one.
+
+    The best is the one with the lowest mean over the *other* seeds, so that the luck of a seed has no part in the
+    choice: picked on all seeds, the best of several would look better than it is. A single seed has to choose for
+    itself, and then its rise cannot be negative.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A quantity that is better the lower it is: one row per seed, one column per option, in ascending order,
+        such as teacher sizes. No cell is empty.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by seed: ``chosen``, the best option; ``best`` and ``last``, the quantity of it and of the last
+        option; ``rise``, last - best.
+
+    Raises
+    ------
+    ValueError
+        For a table without rows, or with an empty cell.
+    """
+    if table.empty or table.isna().to_numpy().any():
+        raise ValueError("table: every seed needs every option; leave out the seeds that lack one")
+    rows = {}
+    for seed in table.index:
+        others = table.drop(index=seed) if len(table) > 1 else table
+        chosen = others.mean().idxmin()
+        best, last = table.loc[seed, chosen], table.loc[seed, table.columns[-1]]
+        rows[seed] = {"chosen": chosen, "best": best, "last": last, "rise": last - best}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("seed")

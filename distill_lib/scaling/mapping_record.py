@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from distill_lib import runs as files
 from distill_lib.scaling import _checks, records
-from distill_lib.scaling.comparison import mean_interval
+from distill_lib.scaling.comparison import mean_interval, rise_from_the_best
 
 COMMAND = "python -m distill_lib.training.mapping_study"
 """What makes the record."""
@@ -193,13 +193,9 @@ def paired_rise(
         raise ValueError(
             f"runs: no trial has students of width = {width} under all teachers; make it: {COMMAND}"
         )
-    rows = {}
-    for seed in table.index:
-        others = table.drop(index=seed) if len(table) > 1 else table
-        best = others.mean().idxmin()
-        pair = table.loc[seed, best], table.loc[seed, table.columns.max()]
-        rows[seed] = {"teacher": int(best), "best": pair[0], "largest": pair[1], "rise": pair[1] - pair[0]}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("seed")
+    found = rise_from_the_best(table)
+    found["chosen"] = found["chosen"].astype(int)
+    return found.rename(columns={"chosen": "teacher", "last": "largest"})
 
 
 def difference_in_words(differences: ArrayLike) -> str:

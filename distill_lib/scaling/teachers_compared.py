@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from distill_lib.scaling.comparison import mean_interval
+from distill_lib.scaling.comparison import mean_interval, rise_from_the_best
 
 
 def over_seeds(table: pd.DataFrame, by: Sequence[str], value: str = "L") -> pd.DataFrame:
@@ -90,3 +90,28 @@ def teachers_compared(table: pd.DataFrame, *, value: str = "L", level: float = 0
                 row |= {"least": min(single), "most": max(single), "positive": int((difference > 0).sum())}
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def rises(table: pd.DataFrame, *, value: str = "L") -> dict[tuple[int, int], pd.DataFrame]:
+    """Take by how much the largest teachers are worse than the best size, for each student, seed by seed.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Distilled rows (others are left out) with ``N``, ``D``, ``N_T``, ``seed`` and the value; the teachers of a
+        size are averaged within each seed.
+    value : str
+        Column to compare.
+
+    Returns
+    -------
+    dict of tuple to pandas.DataFrame
+        By student (N, D), what ``comparison.rise_from_the_best`` finds over teacher sizes: the size that each seed is
+        judged at is chosen by the other seeds.
+    """
+    taught = table[table["objective"] == "distilled"]
+    found = {}
+    for (N, D), student in taught.groupby(["N", "D"]):
+        by_seed = student.pivot_table(index="seed", columns="N_T", values=value, aggfunc="mean").dropna()
+        found[int(N), int(D)] = rise_from_the_best(by_seed)
+    return found

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from distill_lib.scaling.best_settings import best_settings
-from distill_lib.scaling.comparison import mean_interval
-from distill_lib.scaling.teachers_compared import over_seeds, teachers_compared
+from distill_lib.scaling.comparison import mean_interval, rise_from_the_best
+from distill_lib.scaling.teachers_compared import over_seeds, rises, teachers_compared
 
 
 def gap(noise: float, seeds: int = 8) -> pd.DataFrame:
@@ -105,3 +105,29 @@ def test_a_setting_that_no_seed_has_finished_is_refused():
     gone.loc[len(gone) + 100] = table.iloc[0].to_dict() | {"lam": 0.5, "seed": 9}
     with pytest.raises(ValueError, match="no seed has run every value of lam"):
         best_settings(gone, "lam")
+
+
+def test_the_rise_is_judged_where_the_other_seeds_choose():
+    table = pd.DataFrame({6e3: [0.5, 1.0, 1.0], 25e3: [1.0, 0.9, 0.9], 98e3: [1.2, 1.1, 1.1]})
+    found = rise_from_the_best(table)
+    # The first seed's lucky 0.5 does not choose for itself, but chooses for the others.
+    assert list(found["chosen"]) == [25e3, 6e3, 6e3]
+    assert found["rise"].to_numpy() == pytest.approx([0.2, 0.1, 0.1])
+
+
+def test_equal_teachers_show_no_rise_on_average():
+    rng = np.random.default_rng(3)
+    tables = (pd.DataFrame(0.01 * rng.standard_normal((4, 5))) for _ in range(300))
+    mean = np.mean([rise_from_the_best(table)["rise"].mean() for table in tables])
+    assert abs(mean) < 0.002
+
+
+def test_rises_by_student():
+    found = rises(gap(noise=0.0))
+    assert list(found) == [(6000, 1000)]
+    assert found[6000, 1000]["rise"].to_numpy() == pytest.approx(np.full(8, 0.04))
+
+
+def test_a_seed_without_an_option_is_refused():
+    with pytest.raises(ValueError, match="every seed needs every option"):
+        rise_from_the_best(pd.DataFrame({1: [0.1, np.nan], 2: [0.2, 0.3]}))
