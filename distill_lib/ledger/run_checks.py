@@ -12,11 +12,13 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from distill_lib import runs
-from distill_lib.ledger.registry import LAW_ACCURACY, Check, Finding, Verdict, check, claimed
+from distill_lib import paper, runs
+from distill_lib.ledger.registry import LAW_ACCURACY, Check, Finding, Verdict, check, claimed, yes
 from distill_lib.scaling.best_settings import best_settings
 from distill_lib.scaling.comparison import mean_interval
 from distill_lib.scaling.laws import DistillationLaw
+from distill_lib.scaling.learning_rates import DISTILLED, SCALED, best_rates
+from distill_lib.scaling.mapping_record import difference_in_words, paired_rise, read_mapping_runs
 from distill_lib.scaling.records import place
 from distill_lib.scaling.selections import missing, select
 from distill_lib.scaling.wording import count
@@ -66,6 +68,40 @@ def judged_by(protocol: str) -> Callable[[Callable[[pd.DataFrame], Finding]], Ch
         return look
 
     return enter
+
+
+@check("c50")
+def _best_width_of_a_teacher(law: DistillationLaw) -> Finding:
+    return _mapping("width")
+
+
+@check("c51")
+def _best_length_of_a_teacher(law: DistillationLaw) -> Finding:
+    return _mapping("steps")
+
+
+@check("c64")
+def _best_learning_rate(law: DistillationLaw) -> Finding:
+    rates = _rates(SCALED)
+    if rates is None:
+        return Finding("waits for the runs of the sweep learning-rates", "open")
+    spread = rates["lr"].max() / rates["lr"].min()
+    words = f"best base rate of {len(rates)} sizes: {rates['lr'].min():.3f} to {rates['lr'].max():.3f}, at another base width"
+    # Half a step of the sweep is as close as it can tell.
+    return Finding(words, "trend" if spread < np.sqrt(2.0) else "differs")
+
+
+@check("c65")
+def _change_over_a_decade(law: DistillationLaw) -> Finding:
+    rates = [_rates(arm) for arm in (SCALED, DISTILLED)]
+    if any(rows is None for rows in rates):
+        return Finding("waits for the runs of the sweep learning-rates", "open")
+    alone, taught = (float(rows["decade"].max()) for rows in rates if rows is not None)
+    most = float(paper.table("claims").set_index("claim")["high"].to_dict()["c65"])
+    return yes(
+        max(alone, taught) < most,
+        f"{alone:.3f} nats at most half a decade from the best rate, {taught:.3f} distilled",
+    )
 
 
 @check("c24")
@@ -261,3 +297,28 @@ def _costs_of_truncation(table: pd.DataFrame) -> pd.DataFrame:
     rule = some["truncation"].str.extract(r"^(top_[kp])=([\d.]+), (\w+)$")
     some = some.assign(keep=rule[0], number=rule[1].astype(float), missing=rule[2])
     return some.join(whole, on=["N", "seed"]).assign(cost=lambda rows: rows["L"] - rows["whole"])
+
+
+def _mapping(study: str) -> Finding:
+    """Whether a mapping student is worse under the largest teacher than under the best, which lies inside."""
+    try:
+        found = paired_rise(read_mapping_runs(), study=study)
+    except (FileNotFoundError, ValueError):
+        return Finding("waits for the appendix's small trainings", "open")
+    best = sorted({f"{teacher:,}" for teacher in found["teacher"]}, key=len)
+    words = (
+        f"best teacher {' or '.join(best)}; from there to the largest {difference_in_words(found['rise'])}"
+    )
+    if len(found) < 2:
+        return Finding(words, "open")
+    return Finding(words, "same" if mean_interval(found["rise"]).low > 0 else "trend")
+
+
+def _rates(arm: str) -> pd.DataFrame | None:
+    """Best learning rates of the sizes of an arm; None where there are no runs."""
+    path = place("runs/learning-rates.csv")
+    if not path.is_file():
+        return None
+    found = best_rates(runs.read(path))
+    rows = found[found["arm"] == arm]
+    return rows if len(rows) else None
