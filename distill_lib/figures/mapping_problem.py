@@ -239,11 +239,11 @@ def _paired(ax: Axes, of_width: pd.DataFrame, x: str, colour: object) -> None:
     above = table.sub(table[table.columns.max()], axis=0)
     for _, trial in above.iterrows():
         ax.plot(above.columns, trial, color="#bbbbbb", lw=1, marker=".", zorder=1)
-    for place, values in above.items():
-        found = values.dropna()
-        if len(found) > 1 and place != above.columns.max():
+    for place in sorted(of_width[x].unique())[:-1]:
+        found = above[place].dropna()
+        if len(found) > 1:
             mean = mean_interval(found)
-            ax.errorbar(float(place), mean.mean, yerr=mean.half_width, fmt="D", color=colour, ms=5, capsize=4)
+            ax.errorbar(place, mean.mean, yerr=mean.half_width, fmt="D", color=colour, ms=5, capsize=4)
     ax.axhline(0.0, color="#222222", lw=1)
     # Weak teachers lie far above: what counts is where the line goes below zero.
     lowest = float(above.min().min())
