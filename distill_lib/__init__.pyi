@@ -52,6 +52,7 @@ from .scaling.specifications import LanguageSpec as LanguageSpec
 from .scaling.specifications import ModelSpec as ModelSpec
 from .scaling.specifications import RunSpec as RunSpec
 from .scaling.storage import logit_storage as logit_storage
+from .scaling.teachers_compared import beyond_the_loss as beyond_the_loss
 from .scaling.teachers_compared import over_seeds as over_seeds
 from .scaling.teachers_compared import rises as rises
 from .scaling.teachers_compared import teachers_compared as teachers_compared

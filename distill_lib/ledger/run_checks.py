@@ -21,6 +21,7 @@ from distill_lib.scaling.learning_rates import DISTILLED, SCALED, best_rates
 from distill_lib.scaling.mapping_record import difference_in_words, paired_rise, read_mapping_runs
 from distill_lib.scaling.records import place
 from distill_lib.scaling.selections import missing, select
+from distill_lib.scaling.teachers_compared import beyond_the_loss
 from distill_lib.scaling.wording import count
 
 PRESET = "mini"
@@ -107,16 +108,12 @@ def _change_over_a_decade(law: DistillationLaw) -> Finding:
 @check("c24")
 @judged_by("teacher_isoflops")
 def _the_teachers_loss_alone(table: pd.DataFrame) -> Finding:
-    taught = _taught(table)
-    worst, noise = 0.0, 0.0
-    for _, student in taught.groupby("N"):
-        mean = student.groupby("teacher_run")[["L", "L_T"]].mean().astype(float)
-        curve = np.polyfit(mean["L_T"], mean["L"], 3)
-        worst = max(worst, float(np.abs(mean["L"] / np.polyval(curve, mean["L_T"]) - 1).max()))
-        spread = student.groupby("teacher_run")["L"].std() / np.sqrt(student["seed"].nunique())
-        noise = max(noise, float((spread / mean["L"]).mean()))
-    teachers = taught["teacher_run"].nunique()
-    words = f"{teachers} teachers: losses lie within {100 * worst:.2f} % of one curve of L_T (seeds explain {100 * noise:.2f} %)"
+    found = beyond_the_loss(table)
+    worst = float(found["worst"].max())
+    words = (
+        f"{found['teachers'].max()} teachers: students lie within {100 * worst:.2f} % of one curve of L_T; they scatter by "
+        f"{found['scatter'].max():.4f} nats, of which seeds explain {found['seeds'].max():.4f}"
+    )
     if worst < LAW_ACCURACY:
         return Finding(words, "same")
     return Finding(words, "trend" if worst < 2 * LAW_ACCURACY else "differs")

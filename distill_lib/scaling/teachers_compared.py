@@ -115,3 +115,48 @@ def rises(table: pd.DataFrame, *, value: str = "L") -> dict[tuple[int, int], pd.
         by_seed = student.pivot_table(index="seed", columns="N_T", values=value, aggfunc="mean").dropna()
         found[int(N), int(D)] = rise_from_the_best(by_seed)
     return found
+
+
+def beyond_the_loss(table: pd.DataFrame, *, value: str = "L") -> pd.DataFrame:
+    """Ask what a teacher's loss leaves unsaid: how far students of many teachers miss one smooth curve of L_T.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Distilled rows (others are left out) with ``N``, ``N_T``, ``L_T``, ``teacher_run``, ``seed`` and the value; all
+        students of one size on equally many tokens.
+    value : str
+        Column that the curve is drawn through.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per student size ``N``: ``teachers``; ``scatter``, the standard deviation of their students' means about
+        a cubic of L_T (degrees of freedom counted); ``seeds``, the standard error of such a mean over seeds, which
+        explains scatter of that size; ``worst``, the largest distance as a share of the value; ``tilt``, the
+        correlation of the distances with ln N_T: above zero, large teachers are worse than their loss says.
+
+    Raises
+    ------
+    ValueError
+        For fewer than six teachers, which any cubic nearly meets.
+    """
+    rows = []
+    for N, student in table[table["objective"] == "distilled"].groupby("N"):
+        mean = student.groupby("teacher_run")[[value, "L_T", "N_T"]].mean().astype(float)
+        if len(mean) < 6:
+            raise ValueError(f"N = {N}: {len(mean)} teachers; at least six are needed to test a curve")
+        L_T, found = mean["L_T"] - mean["L_T"].mean(), mean[value]
+        rest = found - np.polyval(np.polyfit(L_T, found, 3), L_T)
+        error = student.groupby("teacher_run")[value].sem().astype(float)
+        rows.append(
+            {
+                "N": N,
+                "teachers": len(mean),
+                "scatter": np.sqrt((rest**2).sum() / (len(mean) - 4)),
+                "seeds": np.sqrt((error**2).mean()),
+                "worst": (rest / found).abs().max(),
+                "tilt": np.corrcoef(rest, np.log(mean["N_T"]))[0, 1],
+            }
+        )
+    return pd.DataFrame(rows).set_index("N")

@@ -8,7 +8,7 @@ import pytest
 
 from distill_lib.scaling.best_settings import best_settings
 from distill_lib.scaling.comparison import mean_interval, rise_from_the_best
-from distill_lib.scaling.teachers_compared import over_seeds, rises, teachers_compared
+from distill_lib.scaling.teachers_compared import beyond_the_loss, over_seeds, rises, teachers_compared
 
 
 def gap(noise: float, seeds: int = 8) -> pd.DataFrame:
@@ -131,3 +131,37 @@ def test_rises_by_student():
 def test_a_seed_without_an_option_is_refused():
     with pytest.raises(ValueError, match="every seed needs every option"):
         rise_from_the_best(pd.DataFrame({1: [0.1, np.nan], 2: [0.2, 0.3]}))
+
+
+def many_teachers(bias: float) -> pd.DataFrame:
+    """Students of twelve teachers that matter through their loss, and by `bias` through their size too."""
+    rng = np.random.default_rng(4)
+    rows = []
+    for number in range(12):
+        N_T, L_T = 5e3 * 2.0 ** (number % 4), 2.5 + 0.1 * number
+        for seed in range(3):
+            L = 3.0 + 0.8 * (L_T - 3.0) + bias * np.log(N_T / 1e4) + 0.01 * rng.standard_normal()
+            rows.append(
+                {"objective": "distilled", "N": 6000, "D": 1000, "N_T": N_T, "L_T": L_T, "teacher_run": f"t{number}",
+                 "seed": seed, "L": L}
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_a_teacher_known_by_its_loss_leaves_what_seeds_explain():
+    found = beyond_the_loss(many_teachers(bias=0.0)).loc[6000]
+    assert found["teachers"] == 12
+    assert found["scatter"] == pytest.approx(found["seeds"], rel=0.6)
+    assert found["worst"] < 0.01
+
+
+def test_a_teacher_that_matters_by_its_size_is_seen():
+    found = beyond_the_loss(many_teachers(bias=0.05)).loc[6000]
+    assert found["scatter"] > 3 * found["seeds"]
+    assert found["tilt"] > 0.8
+
+
+def test_a_few_teachers_cannot_test_a_curve():
+    few = many_teachers(bias=0.0)
+    with pytest.raises(ValueError, match="5 teachers; at least six"):
+        beyond_the_loss(few[few["teacher_run"].isin([f"t{n}" for n in range(5)])])
