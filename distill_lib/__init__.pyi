@@ -23,6 +23,7 @@ from .scaling import public_fits as public_fits
 from .scaling import scales as scales
 from .scaling import simulate as simulate
 from .scaling import statements as statements
+from .scaling.accelerators import parse_fleet as parse_fleet
 from .scaling.architecture import forward_flops as forward_flops
 from .scaling.best_settings import best_settings as best_settings
 from .scaling.comparison import mean_interval as mean_interval
@@ -44,6 +45,10 @@ from .scaling.planning import plan_map as plan_map
 from .scaling.planning import replan as replan
 from .scaling.prices import price_list as price_list
 from .scaling.propagation import plan_uncertainty as plan_uncertainty
+from .scaling.saved import load_draws as load_draws
+from .scaling.saved import load_law as load_law
+from .scaling.saved import load_reach as load_reach
+from .scaling.saved import save_fit as save_fit
 from .scaling.selections import for_laws as for_laws
 from .scaling.selections import missing as missing
 from .scaling.selections import select as select
@@ -52,6 +57,7 @@ from .scaling.specifications import LanguageSpec as LanguageSpec
 from .scaling.specifications import ModelSpec as ModelSpec
 from .scaling.specifications import RunSpec as RunSpec
 from .scaling.storage import logit_storage as logit_storage
+from .scaling.teachers import read_teachers as read_teachers
 from .scaling.teachers_compared import beyond_the_loss as beyond_the_loss
 from .scaling.teachers_compared import over_seeds as over_seeds
 from .scaling.teachers_compared import rises as rises

@@ -128,7 +128,7 @@ class Fleet:
         return self.device_days(C) / self.count
 
 
-def parse_fleet(text: str, name: str, utilisation: float = UTILISATION) -> Fleet | None:
+def parse_fleet(text: str, name: str = "budget", utilisation: float = UTILISATION) -> Fleet | None:
     """Return the accelerators that a person typed; None for a text that speaks of none.
 
     Parameters
@@ -153,7 +153,7 @@ def parse_fleet(text: str, name: str, utilisation: float = UTILISATION) -> Fleet
 
     Examples
     --------
-    >>> f"{parse_fleet('64xH100x14d', '--budget').flops:.4g}"
+    >>> f"{parse_fleet('64xH100x14d').flops:.4g}"
     '3.064e+22'
     """
     found = _FLEET.fullmatch(text)
