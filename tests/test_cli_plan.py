@@ -95,6 +95,16 @@ def test_a_fleet_is_a_budget_and_a_price():
     assert "NVIDIA H100 data sheet" in text
 
 
+def test_one_day_is_a_day_and_one_teacher_is_no_choice(tmp_path):
+    table = tmp_path / "teachers.csv"
+    table.write_text("name,N_T,D_T\nonly,1B,2T\n")
+    typed = ("plan", "--student", "1B", "--budget", "8xH100x1d", "--draws", "0")
+    text = tell(*typed, "--teachers", table)
+    assert ", 1 day on 8" in text
+    assert "serves this student best" not in text
+    assert "2 days on 4" in tell("plan", "--student", "1B", "--budget", "4xH100x2d", "--draws", "0")
+
+
 def test_lifetime_inference_is_in_the_bill_and_not_in_the_training_days():
     typed = ("plan", "--student", "1B", "--budget", "1e22", "--gpus", "8xH100", "--draws", "0")
     found = answer(*typed, "--inference-tokens", "1T")

@@ -119,7 +119,7 @@ def plan(
         **options,
     )
     notes, unsure = [], None
-    if known is not None and found.teacher is not None:
+    if known is not None and found.teacher is not None and len(known) > 1:
         notes.append(f"Of {len(known)} teachers, {known[found.teacher].name} serves this student best.")
     if draws and (law is None or laws):
         how = {"count": draws, "level": level}
@@ -233,10 +233,15 @@ def _sentences(report: dict[str, Any], fleet: Fleet | None) -> list[str]:
         alone = cost["device_days_supervised"]
         beside = "" if alone is None else f" ({alone:,.3g} supervised)"
         lines.append(
-            f"Cost: {cost['device_days']:,.3g} {fleet.kind.name}-days{beside}, {cost['days']:.3g} days on {fleet.count:,}, "
+            f"Cost: {cost['device_days']:,.3g} {fleet.kind.name}-days{beside}, {_days(cost['days'])} on {fleet.count:,}, "
             f"at {fleet.utilisation:.3g} of {fleet.kind.peak / 1e12:,.5g} TFLOP/s dense bf16 ({fleet.kind.source})"
         )
     return [*lines, *(f"Storage: {sentence}" for sentence in report["storage"])]
+
+
+def _days(days: float) -> str:
+    number = f"{days:.3g}"
+    return f"{number} day" if number == "1" else f"{number} days"
 
 
 def _number(option: str, text: str) -> float:

@@ -223,15 +223,20 @@ class Plan:
 
     # What is built on plans answers through the public face: it lies above this module.
 
-    def plot(self) -> tuple[Any, Any]:
+    def plot(self, **options: Any) -> tuple[Any, Any]:
         """Draw loss against compute, distilled and supervised, and loss against the teacher's loss.
+
+        Parameters
+        ----------
+        **options : object
+            ``decades``, ``points`` and ``L_T``, as ``figures.plan_charts`` takes them.
 
         Returns
         -------
         tuple of matplotlib.figure.Figure and numpy.ndarray
-            As ``figures.plan_charts(plan)`` returns them.
+            As ``figures.plan_charts`` returns them.
         """
-        fig, axes = distill_lib.figures.plan_charts(self)
+        fig, axes = distill_lib.figures.plan_charts(self, **options)
         return fig, axes
 
     def uncertainty(self, draws: Any = None, **options: Any) -> PlanUncertainty:

@@ -28,6 +28,13 @@ def test_it_shows_the_plan_on_both_curves():
     assert "published law, reconciled reading" in fig.get_suptitle()
 
 
+def test_a_plan_passes_options_on():
+    p = dl.plan(1e9, 1e21)
+    left, right = p.plot(decades=0.5, points=11, L_T=(1.9, 2.3))[1]
+    assert left.get_xlim() == pytest.approx((p.C / 10**0.5, p.C * 10**0.5))
+    assert right.get_xlim() == pytest.approx((1.9, 2.3))
+
+
 def test_the_crossover_is_that_of_the_search():
     p = dl.plan(1e9, 1e21)
     C, L = line(p.plot()[1][0], "crossover").ravel()
