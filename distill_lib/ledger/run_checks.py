@@ -141,11 +141,12 @@ def _passes_and_returns(table: pd.DataFrame) -> Finding:
     above = student.assign(above=student["L"] - student["L_T"]).pivot_table(
         index="seed", columns="D", values="above"
     )
-    least, last = above.mean().idxmin(), above.columns[-1]
+    tokens = [float(D) for D in above.columns.to_list()]
+    least, last = tokens[int(above.mean().to_numpy().argmin())], tokens[-1]
     dip, end = (mean_interval(above[D].to_numpy()) for D in (least, last))
     words = (
-        f"least {dip.mean:+.4f} [{dip.low:+.4f}, {dip.high:+.4f}] nats from the teacher at {count(float(least))} tokens, "
-        f"{end.mean:+.4f} [{end.low:+.4f}, {end.high:+.4f}] at {count(float(last))}"
+        f"least {dip.mean:+.4f} [{dip.low:+.4f}, {dip.high:+.4f}] nats from the teacher at {count(least)} tokens, "
+        f"{end.mean:+.4f} [{end.low:+.4f}, {end.high:+.4f}] at {count(last)}"
     )
     passed, returned = dip.high < 0, least != last and end.mean > dip.mean
     return Finding(words, "same" if passed and returned else "trend" if passed else "differs")
@@ -194,7 +195,7 @@ def _which_teachers_help(table: pd.DataFrame) -> Finding:
 def _flat_in_lambda(table: pd.DataFrame) -> Finding:
     taught = _taught(table)
     mean = taught.pivot_table(index=["N", "N_T"], columns="lam", values="L")
-    flat = mean[[lam for lam in mean if lam >= claimed("c61")]]
+    flat = mean.loc[:, mean.columns.to_numpy(dtype=float) >= claimed("c61")]
     steep = mean.max(axis=1) - mean.min(axis=1)
     words = (
         f"from lambda = {claimed('c61'):g} to 1 the loss changes by {(flat.max(axis=1) - flat.min(axis=1)).max():.3f} nats at most, "
@@ -221,11 +222,11 @@ def _best_temperature(table: pd.DataFrame) -> Finding:
 @judged_by("temperature")
 def _high_temperatures_hurt(table: pd.DataFrame) -> Finding:
     taught = _taught(table)
-    by_seed = taught.pivot_table(index=["N", "N_T", "seed"], columns="tau", values="L")
-    best = by_seed.groupby(["N", "N_T"]).mean().idxmin(axis=1)
-    hot = by_seed.columns[-1]
-    cost = [by_seed.loc[(*key, slice(None)), [hot]].to_numpy()[:, 0] - by_seed.loc[(*key, slice(None)), tau].to_numpy()
-            for key, tau in best.items()]  # fmt: skip
+    hot, cost = taught["tau"].max(), []
+    for _, pair in taught.groupby(["N", "N_T"]):
+        by_seed = pair.pivot_table(index="seed", columns="tau", values="L")
+        best = int(by_seed.mean().to_numpy().argmin())
+        cost.append(by_seed.to_numpy()[:, -1] - by_seed.to_numpy()[:, best])
     hurts = [values.mean() > 0 and mean_interval(values).low > 0 for values in cost]
     most = max(values.mean() for values in cost)
     words = f"tau = {hot:g} is worse than the best in {sum(hurts)} of {len(hurts)} pairs beyond what seeds explain, by up to {most:.3f} nats"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -111,7 +112,8 @@ def rises(table: pd.DataFrame, *, value: str = "L") -> dict[tuple[int, int], pd.
     """
     taught = table[table["objective"] == "distilled"]
     found = {}
-    for (N, D), student in taught.groupby(["N", "D"]):
+    groups: Any = taught.groupby(["N", "D"])
+    for (N, D), student in groups:
         by_seed = student.pivot_table(index="seed", columns="N_T", values=value, aggfunc="mean").dropna()
         found[int(N), int(D)] = rise_from_the_best(by_seed)
     return found
