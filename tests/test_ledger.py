@@ -26,10 +26,10 @@ def test_every_check_and_excuse_belongs_to_a_claim(judged):
     assert set(ledger.WAITS_FOR) <= set(judged["topic"])
 
 
-def test_what_only_runs_can_show_stays_open(judged):
-    assert (
-        judged.loc[judged["topic"].isin(["sensitivity", "calibration", "truncation"]), "verdict"] != "same"
-    ).all()
+def test_what_waits_for_runs_is_open_and_nothing_else_is(judged):
+    waiting = judged["computed"].str.startswith("waits for")
+    assert set(judged.loc[waiting, "verdict"]) <= {"open"}
+    assert judged.loc[judged["verdict"] == "open", "computed"].str.startswith("waits for").all()
 
 
 def test_the_printed_reading_fails_the_papers_own_statements(judged):
