@@ -6,10 +6,10 @@ A question holds what the function takes, under the same names; what is not give
 
     {"N_S": 1e9, "C": 1e21, "target_loss": None, "D_S": None, "max_D_S": None, "scenario": "best_case",
      "teachers": None, "students_sharing": 1.0, "inference_tokens": 0.0, "context": 4096,
-     "vocabulary": 32768, "law": law.to_dict(), "ranges": {}}
+     "vocabulary": 32768, "law": law.to_dict(), "ranges": {}, "accuracy": 0.01}
 
-Each teacher is [N_T, D_T, L_T] with None for what is not known, and ``ranges`` gives the fitted range of a
-quantity. Single fields are checked where they are typed; what is wrong with them together is said here.
+Each teacher is [N_T, D_T, L_T] with None for what is not known, ``ranges`` gives the fitted range of a
+quantity, and ``accuracy`` the relative error of the law's losses. Single fields are checked where they are typed; what is wrong with them together is said here.
 """
 
 import math
@@ -24,7 +24,7 @@ else:
     Any = object
 
 FITTED = ("N_S", "N_T", "D_S", "D_T", "L_T")  # in this order, which MicroPython's dicts do not keep
-TIE = 1e-3  # nats per token; closer losses count as equal in a verdict
+SHOWN = 1e-3  # nats per token that a verdict still shows: smaller parts of its reason are left out
 
 
 def answer(question: Any) -> Any:
@@ -38,7 +38,8 @@ def answer(question: Any) -> Any:
     Returns
     -------
     dict
-        The numbers of a plan under the names of its fields, with ``shares``, ``verdict`` and ``warnings``.
+        The numbers of a plan under the names of its fields, with ``shares``, ``gap``, ``outcome``, ``verdict``
+        and ``warnings``.
 
     Raises
     ------
@@ -47,7 +48,8 @@ def answer(question: Any) -> Any:
     """
     plan = numbers(question)
     plan["warnings"] = outside(plan, question["ranges"])
-    plan["verdict"] = verdict(plan, question["law"])
+    plan["gap"], plan["outcome"] = gap(plan, question["law"]), outcome(plan, question["law"])
+    plan["verdict"] = verdict(plan, question["law"], question["max_D_S"])
     return plan
 
 
@@ -149,7 +151,7 @@ def _best_of(question: Any, terms: Any) -> Any:
     N_S, law, target, (low, high) = question["N_S"], question["law"], question["target_loss"], terms["D_S"]
     rows = [_known_teacher(question, terms, i) for i in range(len(teachers))]
     best, best_value = None, math.inf
-    for N_T, D_T, L_T in rows:
+    for place, (N_T, D_T, L_T) in enumerate(rows):
         F_T = 0.0
         if not math.isnan(N_T):
             F_T = formulas.forward_flops(N_T, question["context"], question["vocabulary"])
@@ -165,7 +167,8 @@ def _best_of(question: Any, terms: Any) -> Any:
             value = formulas.distillation_loss(N_S, D_S, L_T, law)
         if possible and value < best_value:
             L_S = formulas.distillation_loss(N_S, D_S, L_T, law)
-            best, best_value = {"L_S": L_S, "D_S": D_S, "N_T": N_T, "D_T": D_T, "L_T": L_T}, value
+            best = {"L_S": L_S, "D_S": D_S, "N_T": N_T, "D_T": D_T, "L_T": L_T, "teacher": place}
+            best_value = value
     if best is None:
         why = f"C = {exact(terms['C'])} cannot pay for one of them and {general(low, 3)} student tokens"
         if target is not None:
@@ -244,6 +247,8 @@ def _billed(question: Any, terms: Any, found: Any) -> Any:
         "flops_teacher": teacher,
         "flops_inference": inference,
         "goal": goal,
+        "accuracy": question["accuracy"],
+        "teacher": found.get("teacher"),
         "shares": {
             "student_training": student / C,
             "teacher_logits": logits / C,
@@ -259,7 +264,8 @@ def _supervised_tokens(question: Any, terms: Any, D_S: float) -> Any:
         tokens = formulas.supervised_tokens(
             question["N_S"], question["target_loss"], question["law"]["supervised"]
         )
-        return (tokens if tokens <= formulas.BOUNDS[1] else math.inf), "target"
+        most = formulas.BOUNDS[1] if question["D_S"] is not None else terms["D_S"][1]
+        return (tokens if tokens <= most else math.inf), "target"
     if terms["C"] == math.inf:
         return D_S, "tokens"
     # A cap on tokens is a cap on data, for either student.
@@ -288,44 +294,98 @@ def outside(found: Any, ranges: Any) -> Any:
     ]
 
 
-def verdict(plan: Any, law: Any) -> str:
+def gap(plan: Any, law: Any) -> float:
+    """Return by how many nats per token distilling is ahead at equal means; negative where it is behind.
+
+    With a target loss both students reach the same loss, so the supervised one gets the compute of the plan
+    here; otherwise the gap is the advantage.
+
+    Parameters
+    ----------
+    plan, law : dict
+        As ``verdict`` takes them.
+
+    Returns
+    -------
+    float
+        Nats per token; infinite where supervised training cannot get there.
+    """
+    if plan["goal"] != "target":
+        return plan["L_supervised"] - plan["L_S"]
+    if plan["C_supervised"] == math.inf:
+        return math.inf
+    tokens = plan["D_S"] * (plan["C"] - plan["flops_inference"]) / plan["flops_student"]
+    return formulas.supervised_loss(plan["N_S"], max(tokens, 1.0), law["supervised"]) - plan["L_supervised"]
+
+
+def outcome(plan: Any, law: Any) -> str:
+    """Return what the plan comes to, as far as the law can tell losses apart.
+
+    Parameters
+    ----------
+    plan : dict
+        As ``verdict`` takes it: the law's accuracy is in it.
+    law : dict
+        The coefficients.
+
+    Returns
+    -------
+    str
+        "distil", "supervised" or "too close to call".
+    """
+    ahead = gap(plan, law)
+    if abs(ahead) < plan["accuracy"] * plan["L_S"]:
+        return "too close to call"
+    return "distil" if ahead > 0.0 else "supervised"
+
+
+def verdict(plan: Any, law: Any, max_D_S: Any = None) -> str:
     """Return whether to distil, and why, in one sentence.
 
     Parameters
     ----------
     plan : dict
-        Numbers of a plan by the names of its fields, with its goal.
+        Numbers of a plan by the names of its fields, with its goal and the law's relative accuracy.
     law : dict
         Coefficients of the distillation law that it was made with.
+    max_D_S : float, optional
+        The cap on student tokens that was asked with.
 
     Returns
     -------
     str
         The sentence.
     """
-    if plan["goal"] == "target":
-        return _verdict_for_target(plan, law)
-    gap, parts = plan["L_supervised"] - plan["L_S"], reason(plan, law)
+    settled = outcome(plan, law)
+    who = "it" if settled == "distil" else "distilling"
+    why = _why_for_target(plan, law, who, max_D_S) if plan["goal"] == "target" else _why(plan, law, who)
+    if settled == "distil":
+        return f"Distil: {why}."
+    if settled == "supervised":
+        return f"Train supervised: {why}."
+    nats = fixed(plan["accuracy"] * plan["L_S"], 3)
+    return f"Too close to call, for the law tells losses apart by {nats} nats at best: by its numbers {why}."
+
+
+def _why(plan: Any, law: Any, who: str) -> str:
+    """Return the difference and its cause."""
+    ahead, parts = gap(plan, law), reason(plan, law)
     setting = "on these tokens" if plan["goal"] == "tokens" else "with this budget"
     fewer = f"the student sees {count(plan['D_S'])} tokens, {count(plan['D_supervised'])} without a teacher"
-    if abs(gap) < TIE:
+    if ahead > 0.0:
+        cost = f", of which its bill takes back {fixed(parts['bill'], 3)}" if parts["bill"] > SHOWN else ""
         return (
-            f"Either will do: distilled and supervised students end within {general(TIE, 6)} nats {setting}."
+            f"{setting} {who} wins {fixed(ahead, 3)} nats, since the best teacher is worth "
+            f"{fixed(parts['teacher'], 3)} nats{cost} ({fewer})"
         )
-    if gap > 0.0:
-        cost = f", of which its bill takes back {fixed(parts['bill'], 3)}" if parts["bill"] > TIE else ""
+    if parts["teacher"] <= SHOWN:
         return (
-            f"Distil: {setting} it wins {fixed(gap, 3)} nats, since the best teacher is worth "
-            f"{fixed(parts['teacher'], 3)} nats{cost} ({fewer})."
-        )
-    if parts["teacher"] <= TIE:
-        return (
-            f"Train supervised: {setting} distilling loses {fixed(-gap, 3)} nats, since with "
-            f"{count(plan['D_supervised'])} tokens the data teach as well as the best free teacher."
+            f"{setting} distilling loses {fixed(-ahead, 3)} nats, since with "
+            f"{count(plan['D_supervised'])} tokens the data teach as well as the best free teacher"
         )
     return (
-        f"Train supervised: {setting} distilling loses {fixed(-gap, 3)} nats, since the teacher is worth "
-        f"{fixed(parts['teacher'], 3)} nats but its bill costs {fixed(parts['bill'], 3)} ({fewer})."
+        f"{setting} distilling loses {fixed(-ahead, 3)} nats, since the teacher is worth "
+        f"{fixed(parts['teacher'], 3)} nats but its bill costs {fixed(parts['bill'], 3)} ({fewer})"
     )
 
 
@@ -349,23 +409,24 @@ def reason(plan: Any, law: Any) -> Any:
     return {"teacher": plan["L_supervised"] - L_free, "bill": plan["L_S"] - L_free}
 
 
-def _verdict_for_target(plan: Any, law: Any) -> str:
+def _why_for_target(plan: Any, law: Any, who: str, max_D_S: Any) -> str:
     if plan["C_supervised"] == math.inf:
         floor = formulas.supervised_loss(plan["N_S"], math.inf, law["supervised"])
+        if max_D_S is not None and floor < plan["L_S"]:
+            return f"supervised training cannot reach this loss at this size with {count(max_D_S)} tokens"
         return (
-            "Distil: supervised training cannot reach this loss at this size, whatever the tokens "
-            f"(its floor is {fixed(floor, 3)} nats)."
+            "supervised training cannot reach this loss at this size, whatever the tokens "
+            f"(its floor is {fixed(floor, 3)} nats)"
         )
     ratio = plan["C"] / plan["C_supervised"]
     tokens = f"{count(plan['D_S'])} student tokens instead of {count(plan['D_supervised'])}"
-    if abs(ratio - 1.0) < 0.01:
-        return f"Either will do: distilling needs {fixed(ratio, 2)} times the compute ({tokens})."
-    if ratio < 1.0:
-        return f"Distil: it needs {fixed(ratio, 2)} times the compute of supervised training ({tokens})."
+    what = f"{who} needs {fixed(ratio, 2)} times the compute of supervised training"
+    if ratio <= 1.0:
+        return f"{what} ({tokens})"
     teacher = (plan["flops_logits"] + plan["flops_teacher"]) / plan["C"]
     why = (
         f"{fixed(100.0 * teacher, 0)}% of it goes to the teacher"
         if teacher > 0.05
         else "so near the floor data teach more"
     )
-    return f"Train supervised: distilling needs {fixed(ratio, 2)} times its compute, and {why} ({tokens})."
+    return f"{what}, and {why} ({tokens})"

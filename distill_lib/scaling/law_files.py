@@ -20,7 +20,7 @@ DISTILLATION = ("A", "B", "alpha", "beta", "gamma", "c0", "c1", "f1", "d1")
 
 
 def read_law(content: Any, name: str) -> Any:
-    """Return what a saved fit holds: a distillation law, its fitted range and the laws of its resamples.
+    """Return what a saved fit holds: a distillation law, its reach and the laws of its resamples.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def read_law(content: Any, name: str) -> Any:
     Returns
     -------
     dict
-        ``law``, ``ranges`` and ``draws``.
+        ``law``, ``ranges``, ``draws`` and ``accuracy``: the mean relative error on its runs, None if it is not told.
 
     Raises
     ------
@@ -57,9 +57,21 @@ def read_law(content: Any, name: str) -> Any:
     for quantity, ends in fitted.items():
         if not isinstance(ends, list) or len(ends) != 2 or not all(_is_number(end) for end in ends):
             raise ValueError(f"{name} is damaged: fitted_range of {quantity} is {ends!r}; {remedy}")
+        if ends[0] > ends[1]:
+            raise ValueError(f"{name} is damaged: fitted_range of {quantity} falls; {remedy}")
         ranges[quantity] = (float(ends[0]), float(ends[1]))
     draws = [_distillation(draw, name, law["supervised"]) for draw in kept]
-    return {"law": law, "ranges": ranges, "draws": draws}
+    error: Any = content.get("mean_error")
+    if error is not None and (not _is_number(error) or not 0.0 <= error <= 1.0):
+        raise ValueError(
+            f"{name} is damaged: mean_error = {error!r} is no relative error from 0 to 1; {remedy}"
+        )
+    return {
+        "law": law,
+        "ranges": ranges,
+        "draws": draws,
+        "accuracy": None if error is None else float(error),
+    }
 
 
 def _distillation(values: Any, name: str, supervised: Any) -> Any:

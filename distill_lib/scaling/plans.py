@@ -9,13 +9,13 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
 import distill_lib
 from distill_lib import paper
-from distill_lib.scaling import formulas
+from distill_lib.scaling import answers, formulas
 from distill_lib.scaling.laws import DistillationLaw
 from distill_lib.scaling.storage import LogitStorage, logit_storage
 from distill_lib.scaling.tables import aligned, html_table
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 FORMAT = "distill-lib plan 1"
 """Mark of every plan that was written down; a change of what follows raises the number."""
-
-SHOWN = 1e-3
-"""Nats per token that a verdict still shows: smaller parts of its reason are left out."""
 
 Outcome = Literal["distil", "supervised", "too close to call"]
 
@@ -124,19 +121,12 @@ class Plan:
         With a target loss both students reach the same loss, so the supervised one gets the compute of the
         plan here; otherwise the gap is the advantage. Infinite where supervised training cannot get there.
         """
-        if self.goal != "target":
-            return self.advantage
-        if not math.isfinite(self.C_supervised):
-            return math.inf
-        tokens = self.D_S * (self.C - self.flops_inference) / self.flops_student
-        return float(self.law.supervised.loss(self.N_S, max(tokens, 1.0))) - self.L_supervised
+        return float(answers.gap(vars(self), self.law.to_dict()))
 
     @functools.cached_property
     def outcome(self) -> Outcome:
         """What the plan comes to: distil, train supervised, or too close to call for the law."""
-        if abs(self.gap) < self.accuracy * self.L_S:
-            return "too close to call"
-        return "distil" if self.gap > 0.0 else "supervised"
+        return cast(Outcome, answers.outcome(vars(self), self.law.to_dict()))
 
     @functools.cached_property
     def reason(self) -> dict[str, float]:
@@ -144,64 +134,12 @@ class Plan:
 
         A free teacher would leave the student all the tokens of supervised training. Nats per token.
         """
-        L_free = self.law.best_teacher(self.N_S, max(self.D_supervised, 1.0))[1]
-        return {"teacher": self.L_supervised - float(L_free), "bill": self.L_S - float(L_free)}
+        return dict(answers.reason(vars(self), self.law.to_dict()))
 
     @functools.cached_property
     def verdict(self) -> str:
         """Whether to distil, and why, in one sentence."""
-        why = self._why_for_target() if self.goal == "target" else self._why()
-        if self.outcome == "distil":
-            return f"Distil: {why}."
-        if self.outcome == "supervised":
-            return f"Train supervised: {why}."
-        nats = self.accuracy * self.L_S
-        return f"Too close to call, for the law tells losses apart by {nats:.3f} nats at best: by its numbers {why}."
-
-    def _why(self) -> str:
-        """Return the difference and its cause."""
-        parts = self.reason
-        setting = "on these tokens" if self.goal == "tokens" else "with this budget"
-        fewer = f"the student sees {count(self.D_S)} tokens, {count(self.D_supervised)} without a teacher"
-        if self.gap > 0.0:
-            who = "it" if self.outcome == "distil" else "distilling"
-            cost = f", of which its bill takes back {parts['bill']:.3f}" if parts["bill"] > SHOWN else ""
-            return (
-                f"{setting} {who} wins {self.gap:.3f} nats, since the best teacher is worth "
-                f"{parts['teacher']:.3f} nats{cost} ({fewer})"
-            )
-        if parts["teacher"] <= SHOWN:
-            return (
-                f"{setting} distilling loses {-self.gap:.3f} nats, since with "
-                f"{count(self.D_supervised)} tokens the data teach as well as the best free teacher"
-            )
-        return (
-            f"{setting} distilling loses {-self.gap:.3f} nats, since the teacher is worth "
-            f"{parts['teacher']:.3f} nats but its bill costs {parts['bill']:.3f} ({fewer})"
-        )
-
-    def _why_for_target(self) -> str:
-        if not math.isfinite(self.C_supervised):
-            cap, floor = self.question.get("max_D_S"), float(self.law.supervised.floor(self.N_S))
-            if cap is not None and floor < self.L_S:
-                return f"supervised training cannot reach this loss at this size with {count(cap)} tokens"
-            return (
-                "supervised training cannot reach this loss at this size, whatever the tokens "
-                f"(its floor is {floor:.3f} nats)"
-            )
-        ratio = self.C / self.C_supervised
-        tokens = f"{count(self.D_S)} student tokens instead of {count(self.D_supervised)}"
-        who = "it" if self.outcome == "distil" else "distilling"
-        what = f"{who} needs {ratio:.2f} times the compute of supervised training"
-        if ratio <= 1.0:
-            return f"{what} ({tokens})"
-        teacher = (self.flops_logits + self.flops_teacher) / self.C
-        why = (
-            f"{teacher:.0%} of it goes to the teacher"
-            if teacher > 0.05
-            else "so near the floor data teach more"
-        )
-        return f"{what}, and {why} ({tokens})"
+        return answers.verdict(vars(self), self.law.to_dict(), self.question.get("max_D_S"))
 
     def logits(self, top_k: int | None = None, dtype: str = "bfloat16") -> LogitStorage:
         """Return what it takes to store the teacher's logits for all tokens of the student.

@@ -13,7 +13,7 @@ RANGES = {name: list(ends) for name, ends in paper.fitted_ranges().items()}
 
 
 def random_questions(many, seed):
-    """Questions of every kind: budgets, targets and tokens, designed and given teachers, both readings.
+    """Questions of every kind: budgets, targets and tokens, designed and given teachers, both readings, accuracies.
 
     Returns pairs of the question as the page's files take it, and the arguments of ``dl.plan``.
     """
@@ -38,6 +38,8 @@ def random_questions(many, seed):
             arguments["students_sharing"] = float(rng.integers(1, 20))
         if goal == "C" and rng.random() < 0.2:
             arguments["inference_tokens"] = power(8, 12)
+        if rng.random() < 0.4:
+            arguments["accuracy"] = (0.0, 1e-3, 0.003, 0.03)[int(rng.integers(4))]
         rows = None
         if rng.random() < 0.35:
             rows = []
@@ -53,7 +55,7 @@ def random_questions(many, seed):
         question = {
             "C": None, "target_loss": None, "D_S": None, "max_D_S": None, "students_sharing": 1.0,
             "inference_tokens": 0.0, "context": formulas.CONTEXT, "vocabulary": formulas.VOCABULARY,
-            "ranges": RANGES, **arguments, "teachers": rows, "law": LAWS[reading].to_dict(),
+            "ranges": RANGES, "accuracy": paper.law_accuracy(), **arguments, "teachers": rows, "law": LAWS[reading].to_dict(),
         }  # fmt: skip
         pairs.append((question, {**arguments, "law": LAWS[reading]}))
     return pairs
@@ -85,4 +87,5 @@ def printed(plan):
         return f"{value:.4f}" if name.startswith("L_") else f"{value:.6g}"
 
     shares = [f"{name} {plan['shares'][name]:.3%}" for name in sorted(plan["shares"])]
-    return [written(name) for name in FIELDS] + shares + [*plan["warnings"], plan["verdict"], plan["goal"]]
+    words = [*plan["warnings"], plan["outcome"], plan["verdict"], plan["goal"], f"teacher {plan['teacher']}"]
+    return [written(name) for name in FIELDS] + shares + words

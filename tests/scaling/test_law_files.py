@@ -16,7 +16,7 @@ def content():
     draw = {key: value for key, value in law.items() if key != "supervised"}
     return {
         "format": FORMAT, "kind": "distillation", "law": law, "fitted_range": {"N_S": [1e8, 1e10], "D_S": [1e9, 1e11]},
-        "draws": [{**draw, "A": 2000.0}, {**law, "A": 2500.0}],
+        "mean_error": 0.004, "draws": [{**draw, "A": 2000.0}, {**law, "A": 2500.0}],
     }  # fmt: skip
 
 
@@ -24,6 +24,8 @@ def test_what_was_saved_is_read():
     found = read_law(content(), "law.json")
     assert DistillationLaw.from_dict(found["law"]) == LAW
     assert found["ranges"]["D_S"] == (1e9, 1e11)
+    assert found["accuracy"] == 0.004
+    assert read_law(changed(mean_error=None), "law.json")["accuracy"] is None
     assert [draw["A"] for draw in found["draws"]] == [2000.0, 2500.0]
     assert found["draws"][0]["supervised"] == found["law"]["supervised"]
     assert saved.FORMAT == FORMAT
@@ -52,6 +54,9 @@ def without(name):
         (changed(law={**LAW.to_dict(), "A": True}), "A = True is no coefficient"),
         (changed(law={**LAW.to_dict(), "supervised": {"E": 1.0}}), "supervised A = None"),
         (changed(fitted_range={"N_S": [1.0]}), "fitted_range of N_S"),
+        (changed(fitted_range={"N_S": [2.0, 1.0]}), "fitted_range of N_S falls"),
+        (changed(mean_error=1.5), "mean_error = 1.5 is no relative error"),
+        (changed(mean_error="1 %"), "mean_error = '1 %' is no relative error"),
         (changed(draws="many"), "fitted_range or draws"),
     ],
 )

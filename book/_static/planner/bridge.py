@@ -49,7 +49,9 @@ def plan(request):
     found["storage"] = {name: wording.readable_bytes(row * found["D_S"]) for name, row in rows.items()}
     found["words"] = words(found)
     per_day = formulas.device_flops(peak, devices, 1.0, part)
-    found["days"], found["days_supervised"] = found["C"] / per_day, found["C_supervised"] / per_day
+    # Serving the student is in the bill, but not on the machines that train it.
+    for name, C in (("days", found["C"]), ("days_supervised", found["C_supervised"])):
+        found[name] = (C - found["flops_inference"]) / per_day
     return found
 
 

@@ -38,6 +38,10 @@ export const FIELDS = {
     label: "Tokens there are", symbol: "", unit: "a cap on student tokens; empty for none", example: "500B",
     low: 1e6, high: 1e17, start: null, optional: true, write: countOrExact, slide: null,
   },
+  accuracy: {
+    label: "Accuracy of its losses", symbol: "", unit: "relative; what lies closer is too close to call; empty for the law's own", example: "1 %",
+    low: 1e-5, high: 1, start: null, optional: true, write: percent, slide: null,
+  },
   peak: {
     label: "Peak of one device", symbol: "", unit: "FLOP/s", example: "989e12",
     low: 1e9, high: 1e18, start: 989e12, ...plain,
@@ -47,7 +51,7 @@ export const FIELDS = {
   },
   utilisation: {
     label: "Utilisation", symbol: "", unit: "part of the peak that is reached", example: "40 %",
-    low: 0.001, high: 1, start: 0.4, write: (value) => `${exact(Number((100 * value).toPrecision(12)))} %`, slide: null,
+    low: 0.001, high: 1, start: 0.4, write: percent, slide: null,
   },
   price: {
     label: "Price", symbol: "", unit: "for one device and hour; empty for none", example: "2.50",
@@ -61,6 +65,11 @@ export const TEACHER_FIELDS = {
   D_T: { label: "Tokens D_T", example: "100B", low: 1e6, high: 1e17, optional: true, write: countOrExact },
   L_T: { label: "Loss L_T", example: "2.1", low: 0.01, high: 100, optional: true, write: exact },
 };
+
+/** A share in percent, to the last digit. */
+export function percent(value) {
+  return `${exact(Number((100 * value).toPrecision(12)))} %`;
+}
 
 function countOrExact(value) {
   const short = value >= 1e3 ? count(value) : exact(value);

@@ -2,7 +2,8 @@
 
 import { h } from "./dom.js";
 import { choice, numberField } from "./field.js";
-import { GOALS, READINGS, SCENARIOS } from "./state.js";
+import { percent } from "./fields.js";
+import { GOALS, READINGS, SCENARIOS, ownAccuracy } from "./state.js";
 import { teacherTable } from "./teachers.js";
 
 /** Build the form; `changed(state)` hears every valid state, `readFile(file)` gives a law or throws. */
@@ -53,6 +54,7 @@ export function buildForm(published, { changed, readFile }) {
     }
     state.reading = value;
     wrong.delete("law");
+    nameAccuracy();
     fileProblem.textContent = "";
     tell();
   });
@@ -75,7 +77,11 @@ export function buildForm(published, { changed, readFile }) {
     tell();
   } });
   const law = h("details", { class: "pl-more" }, h("summary", { text: "The law" }), reading.element,
-    h("div", { class: "pl-field", "data-field": "law" }, h("label", { for: "pl-law", text: "A fit of yours (.json)" }), file, fileName, fileProblem));
+    h("div", { class: "pl-field", "data-field": "law" }, h("label", { for: "pl-law", text: "A fit of yours (.json)" }), file, fileName, fileProblem),
+    number("accuracy"));
+  function nameAccuracy() {
+    fields.accuracy.input.placeholder = percent(Number(ownAccuracy(state, published).toPrecision(3)));
+  }
 
   const more = h("details", { class: "pl-more" }, h("summary", { text: "Sharing, serving, data" }),
     number("students_sharing"), number("inference_tokens"), number("max_D_S"));
@@ -102,7 +108,8 @@ export function buildForm(published, { changed, readFile }) {
     reading.show(state.reading);
     teachers.show(state.teachers);
     fileName.textContent = state.file ? `${state.file.name}: ${state.file.draws.length || "no"} resamples` : "";
-    if (state.reading === "file") law.open = true;
+    if (state.reading === "file" || state.accuracy !== null) law.open = true;
+    nameAccuracy();
     if (state.students_sharing !== 1 || state.inference_tokens || state.max_D_S !== null) more.open = true;
     nameDevice();
     arrange();

@@ -8,7 +8,7 @@ export function parse(text) {
   const match = /^([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)([kmbgtp%]?)$/i.exec(plain);
   if (!match) return NaN;
   const unit = match[2].toLowerCase();
-  return Number(match[1]) * (unit === "%" ? 0.01 : UNITS[unit] ?? 1);
+  return unit === "%" ? Number(match[1]) / 100 : Number(match[1]) * (UNITS[unit] ?? 1);
 }
 
 const digits = (value, many = 3) => String(Number(value.toPrecision(many)));

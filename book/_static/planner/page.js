@@ -65,7 +65,7 @@ export async function start(root, answers, fetched) {
     const { words, storage, shares, ...rest } = plan;
     const sure = await drawing.latest("band", { action: "band", question: asked, plan: { ...rest, warnings: null }, ...band }).catch(fail);
     if (sure && now?.plan === plan) {
-      results.showBand(plan, sure.result, state, published);
+      results.showBand(sure.result, state);
       now.band = sure.result;
     }
   }
@@ -113,7 +113,7 @@ export async function start(root, answers, fetched) {
     const { state, wrong } = fromHash(location.hash);
     if (state.reading === "file") {
       try {
-        state.file = await checkedLaw({ format: LAW_FORMAT, kind: "distillation", law: state.file.law, fitted_range: state.file.ranges, draws: [] }, String(state.file.name));
+        state.file = await checkedLaw({ format: LAW_FORMAT, kind: "distillation", law: state.file.law, fitted_range: state.file.ranges, mean_error: state.file.accuracy ?? null, draws: [] }, String(state.file.name));
       } catch {
         Object.assign(state, { reading: "reconciled", file: null });
         wrong.push("law");

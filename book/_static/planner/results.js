@@ -1,6 +1,7 @@
 // The answer in words and numbers: verdict, how sure it is, the comparison, the teacher, where the compute goes.
 
 import { h } from "./dom.js";
+import { percent } from "./fields.js";
 import { days } from "./numbers.js";
 
 const SHARES = {
@@ -10,20 +11,22 @@ const SHARES = {
   student_inference: "serving the student",
 };
 
+const KINDS = { distil: "distil", supervised: "supervised", "too close to call": "close" };
 const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3);
 const money = (value) => (Number.isFinite(value) ? Math.round(value).toLocaleString("en") : "unlimited");
 
 export function buildResults() {
   const line = (className) => h("p", { class: className });
   const verdict = line("pl-verdict");
-  const sure = line("pl-sure");
+  const accuracy = line("pl-sure pl-accuracy");
+  const sure = line("pl-sure pl-band-words");
   const live = h("p", { class: "pl-live", role: "status", "aria-live": "polite" });
   const marks = h("ul", { class: "pl-outside", "aria-label": "Outside the fitted range" });
   const table = h("table", { class: "pl-compare" });
   const bar = h("div", { class: "pl-bar", role: "img" });
   const legend = h("ul", { class: "pl-legend" });
   const storage = line("pl-unit");
-  const card = h("section", { class: "pl-card", "aria-label": "The plan" }, verdict, sure, marks);
+  const card = h("section", { class: "pl-card", "aria-label": "The plan" }, verdict, accuracy, sure, marks);
   const body = h("div", { class: "pl-body" }, table, h("h3", { text: "Where the compute goes" }), bar, legend, storage);
   const element = h("div", { class: "pl-results" }, card, body);
   const stale = (is) => element.parentElement?.classList.toggle("pl-stale", is);
@@ -36,8 +39,10 @@ export function buildResults() {
 
   function show(plan, state, published) {
     stale(false);
-    verdict.textContent = plan.verdict;
-    card.dataset.kind = plan.verdict.startsWith("Distil") ? "distil" : plan.verdict.startsWith("Either") ? "either" : "supervised";
+    const [, head, rest] = /^(Distil|Train supervised|Too close to call)(.*)$/.exec(plan.verdict);
+    verdict.replaceChildren(h("strong", { text: head }), rest);
+    card.dataset.kind = KINDS[plan.outcome];
+    accuracy.textContent = `The law is taken to be right to ${percent(Number(plan.accuracy.toPrecision(3)))} of a loss, ${(plan.accuracy * plan.L_S).toFixed(3)} nats here.`;
     say(`${plan.verdict} Student loss ${plan.words.L_S} nats per token.`);
     marks.replaceChildren(...plan.warnings.map((text) => h("li", { text })));
     marks.hidden = !plan.warnings.length;
@@ -52,20 +57,20 @@ export function buildResults() {
         row("Loss L_S (nats/token)", words.L_S, words.L_supervised),
         row("Tokens D_S", words.D_S, words.D_supervised),
         row("Compute C (FLOPs)", words.C, words.C_supervised),
-        both("Time on the hardware", days, plan.days, plan.days_supervised),
+        both("Training on the hardware", days, plan.days, plan.days_supervised),
         ...(state.price === null ? [] : [both("Price", money, plan.days * perDay, plan.days_supervised === null ? null : plan.days_supervised * perDay)]),
         row("Teacher size N_T", words.N_T, ""),
         row("Teacher tokens D_T", bound ? "as many as there are" : words.D_T, ""),
         row("Teacher loss L_T", words.L_T, "")));
     const parts = Object.entries(SHARES).filter(([name]) => plan.shares[name] > 0);
     bar.replaceChildren(...parts.map(([name]) => h("span", { class: `pl-part pl-part-${name}`, style: `flex-grow:${plan.shares[name]}` })));
-    const percent = (name) => `${(100 * plan.shares[name]).toFixed(1)} %`;
-    bar.setAttribute("aria-label", parts.map(([name, text]) => `${text} ${percent(name)}`).join(", "));
-    legend.replaceChildren(...parts.map(([name, text]) => h("li", {}, h("span", { class: `pl-key pl-part-${name}`, "aria-hidden": "true" }), `${text} ${percent(name)}`)));
+    const portion = (name) => `${(100 * plan.shares[name]).toFixed(1)} %`;
+    bar.setAttribute("aria-label", parts.map(([name, text]) => `${text} ${portion(name)}`).join(", "));
+    legend.replaceChildren(...parts.map(([name, text]) => h("li", {}, h("span", { class: `pl-key pl-part-${name}`, "aria-hidden": "true" }), `${text} ${portion(name)}`)));
     storage.textContent = `Keeping the teacher's predictions for these tokens takes ${plan.storage.some} for the 128 largest of each, ${plan.storage.all} for all (two bytes a value).`;
   }
 
-  function showBand(plan, band, state, published) {
+  function showBand(band, state) {
     const parts = [];
     const own = state.reading === "file";
     if (band) {
@@ -78,10 +83,6 @@ export function buildResults() {
     } else if (own) {
       parts.push("Your file holds no resamples, so there is no band (distill-lib fit --bootstrap makes them). ");
     }
-    const gap = plan.L_supervised === null ? null : Math.abs(plan.L_supervised - plan.L_S);
-    if (gap !== null && plan.goal !== "target" && gap < published.accuracy * plan.L_S) {
-      parts.push(`The difference is within the accuracy of the published laws, ${100 * published.accuracy} % of the loss.`);
-    }
     sure.textContent = parts.join("");
   }
 
@@ -89,7 +90,7 @@ export function buildResults() {
     stale(true);
     verdict.textContent = text;
     card.dataset.kind = "none";
-    sure.textContent = "";
+    accuracy.textContent = sure.textContent = "";
     marks.hidden = true;
     say(text);
   }

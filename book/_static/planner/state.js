@@ -29,8 +29,8 @@ export function toHash(state) {
   const rows = state.teachers.map((row) => row.map((value) => (value === null ? "" : exact(value))).join("_"));
   if (state.given) parts.set("teachers", rows.join("~"));
   if (state.reading === "file" && state.file) {
-    const { name, law, ranges } = state.file;
-    parts.set("law", JSON.stringify({ name, law, ranges }));
+    const { name, law, ranges, accuracy } = state.file;
+    parts.set("law", JSON.stringify({ name, law, ranges, accuracy }));
   }
   return parts.toString();
 }
@@ -79,6 +79,11 @@ export function fromHash(hash) {
   return { state, wrong };
 }
 
+/** How well a law tells losses: what its fit says of itself, or what the paper states of its own. */
+export function ownAccuracy(state, published) {
+  return (state.reading === "file" ? state.file.accuracy : null) ?? published.accuracy;
+}
+
 /** The question as the library's file takes it. */
 export function question(state, published) {
   const own = state.reading === "file";
@@ -96,5 +101,6 @@ export function question(state, published) {
     vocabulary: published.vocabulary,
     law: own ? state.file.law : published.laws[state.reading],
     ranges: own ? state.file.ranges : published.ranges,
+    accuracy: state.accuracy ?? ownAccuracy(state, published),
   };
 }
