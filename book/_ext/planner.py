@@ -14,7 +14,8 @@ from sphinx.application import Sphinx
 
 import distill_lib as dl
 from distill_lib import paper
-from distill_lib.scaling import formulas, sketches
+from distill_lib.scaling import formulas
+from distill_lib.scaling.accelerators import ACCELERATORS, UTILISATION
 from distill_lib.scaling.laws import READINGS, published_intervals
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +41,8 @@ def published() -> dict[str, Any]:
         "context": formulas.CONTEXT,
         "vocabulary": formulas.VOCABULARY,
         "bound": formulas.BOUNDS[1],
-        "devices": sketches.DEVICES,
+        "devices": {kind.name: {"peak": kind.peak, "source": kind.source} for kind in ACCELERATORS.values()},
+        "utilisation": UTILISATION,
     }
 
 

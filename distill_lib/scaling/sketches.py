@@ -17,20 +17,6 @@ else:
 
 CROSSING_STEPS = 24  # halvings of the space between two budgets
 
-# Peak dense bfloat16 FLOP/s of one device as its maker states it.
-DEVICES = {
-    "NVIDIA A100": 312e12,
-    "NVIDIA H100 SXM": 989e12,
-    "NVIDIA H100 PCIe": 756e12,
-    "NVIDIA H200": 989e12,
-    "NVIDIA B200": 2250e12,
-    "NVIDIA L40S": 362e12,
-    "NVIDIA RTX 4090": 165e12,
-    "AMD MI300X": 1307e12,
-    "Google TPU v4": 275e12,
-    "Google TPU v5p": 459e12,
-}
-
 
 def plans_along_compute(question: Any, budgets: Any) -> Any:
     """Return the plan for each budget.

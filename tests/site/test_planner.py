@@ -3,13 +3,16 @@
 import importlib.util
 import json
 import math
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from test_pages import PHONE, close, open_page
 
+from distill_lib.scaling.accelerators import ACCELERATORS, UTILISATION
 from distill_lib.scaling.wording import count
 
 pytestmark = pytest.mark.site
@@ -107,7 +110,10 @@ def test_the_first_answer_is_the_librarys_and_said_aloud(planner):
     assert (
         verdict(page) == answer_of_the_library({"N_S": 1e9, "C": 1e21, "law": LAWS["reconciled"]})["verdict"]
     )
-    page.wait_for_function("document.querySelector('.pl-live').textContent.startsWith('Distil')")
+    assert verdict(page).startswith("Too close to call")
+    assert page.text_content(".pl-verdict strong") == "Too close to call"
+    assert "right to 1 % of a loss, 0.022 nats here" in page.text_content(".pl-accuracy")
+    page.wait_for_function("document.querySelector('.pl-live').textContent.startsWith('Too close')")
     assert page.get_attribute(".pl-live", "aria-live") == "polite"
     assert page.is_hidden("#planner-without")
 
@@ -138,6 +144,34 @@ def test_how_long_an_answer_takes(planner):
     print(f"a slider's move is answered in {times[10]:.0f} ms (median), {times[-1]:.0f} ms at the most")
 
 
+def test_the_accuracy_settles_what_is_close(planner):
+    page = planner("#accuracy=0.1%25")
+    expected = answer_of_the_library({"N_S": 1e9, "C": 1e21, "law": LAWS["reconciled"], "accuracy": 0.001})
+    assert verdict(page) == expected["verdict"]
+    assert page.text_content(".pl-verdict strong") == "Distil"
+    type_into(page, "accuracy", "3 %")
+    wide = 0.03 * expected["L_S"]
+    assert f"right to 3 % of a loss, {wide:.3f} nats here" in page.text_content(".pl-accuracy")
+    type_into(page, "accuracy", "")
+    assert verdict(page).startswith("Too close to call")
+    assert page.get_attribute("#pl-accuracy", "placeholder") == "1 %"
+
+
+def test_the_devices_are_those_of_the_command_line(planner):
+    page = planner()
+    page.evaluate("document.querySelectorAll('.pl-form details').forEach((d) => { d.open = true; })")
+    names = page.evaluate("[...document.getElementById('pl-device').options].map((o) => o.text)")
+    assert names == [kind.name for kind in ACCELERATORS.values()] + ["Another"]
+    assert page.input_value("#pl-device") == "H100"
+    assert page.input_value("#pl-utilisation") == f"{100 * UTILISATION:g} %"
+    for kind in ACCELERATORS.values():
+        page.select_option("#pl-device", kind.name)
+        assert float(page.input_value("#pl-peak")) == kind.peak
+        assert kind.source.rpartition("https://")[2] in page.text_content("#pl-device-source")
+    page.fill("#pl-peak", "1e15")
+    assert page.input_value("#pl-device") == ""
+
+
 def test_charts_appear_and_move_with_the_question(planner):
     page = planner()
     page.wait_for_function("document.querySelectorAll('#pl-chart-compute .pl-curve').length === 5")
@@ -159,19 +193,29 @@ QUESTIONS = [
     "",
     "#N_S=3B&C=2e22&scenario=teacher_pretraining_inference&students_sharing=20&inference_tokens=1T",
     "#goal=target_loss&target_loss=2.25&reading=printed",
-    "#goal=days&days=30&count=512&price=2.5&peak=3.12e14",
+    "#goal=days&days=30&count=512&price=2.5&peak=3.12e14&inference_tokens=1e12",
     "#goal=D_S&D_S=5e10&scenario=best_case&teachers=__2.05~3e9_1e11_",
     "#goal=C&max_D_S=2e10&N_S=4e8",
+    "#goal=target_loss&target_loss=2.35&scenario=best_case&max_D_S=15e9&accuracy=0.2%25",
 ]
+MORE_QUESTIONS = [
+    "#scenario=best_case&teachers=__2.05~__1.98&accuracy=1e-5",
+    "#teachers=3e9_1e11_~5e8_2e11_2.3&utilisation=0.35&count=8&students_sharing=4",
+]
+
+
+def copied(page, button, what):
+    """Press a button that copies, and return what it copied."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.click(f"text={button}")
+    page.wait_for_function(f"document.querySelector('.pl-done').textContent === '{what} copied.'")
+    return page.evaluate("navigator.clipboard.readText()")
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_a_shared_link_restores_the_question(planner, question):
     page = planner(question)
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.click("text=Copy link")
-    page.wait_for_function("document.querySelector('.pl-done').textContent === 'Link copied.'")
-    link = page.evaluate("navigator.clipboard.readText()")
+    link = copied(page, "Copy link", "Link")
     again = planner(link.partition("plan.html")[2])
     for part in (".pl-verdict", ".pl-compare", ".pl-legend"):
         assert again.text_content(part) == page.text_content(part)
@@ -180,16 +224,49 @@ def test_a_shared_link_restores_the_question(planner, question):
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_the_python_call_gives_the_same_plan(planner, question):
+def test_the_python_call_gives_the_same_plan(planner, question, capsys):
     page = planner(question)
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.click("text=Copy Python")
-    page.wait_for_function("document.querySelector('.pl-done').textContent === 'Call copied.'")
-    call = page.evaluate("navigator.clipboard.readText()")
+    call = copied(page, "Copy Python", "Call")
     scope: dict = {}
-    exec(call.replace("print(", "plan = (", 1), scope)
+    exec(call, scope)
     assert scope["plan"].verdict == verdict(page)
     assert f"{scope['plan'].L_S:.4f}" in page.text_content(".pl-compare")
+    assert str(scope["plan"]) in capsys.readouterr().out
+
+
+def run(command, folder):
+    """Run what was copied for a shell, with its answer as JSON and without intervals."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    asked = f"{command.rstrip()} --draws 0 --json"
+    done = subprocess.run(
+        ["sh", "-c", asked],
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("question", [q for q in QUESTIONS if "goal=D_S" not in q] + MORE_QUESTIONS)
+def test_the_command_gives_the_same_plan(planner, question, tmp_path):
+    page = planner(question)
+    found = run(copied(page, "Copy command", "Command"), tmp_path)
+    assert found["verdict"] == verdict(page)
+    table = page.text_content(".pl-compare")
+    assert f"{found['L_S']:.4f}" in table
+    cost = found["report"]["cost"]["days"]
+    shown = f"{24 * cost:.3g} hours" if cost < 2 else f"{cost:.3g} days" if cost < 1000 else None
+    assert shown is None or f"Training on the hardware{shown}" in table
+
+
+@pytest.mark.parametrize("question", ["#goal=D_S&D_S=5e10", "#scenario=best_case&teachers=__2.05~3e9_1e11_"])
+def test_what_the_command_line_cannot_ask_is_not_offered(planner, question):
+    page = planner(question)
+    assert page.is_hidden("text=Copy command")
+    assert page.is_visible("text=Copy Python")
 
 
 def test_a_damaged_link_is_named_and_harmless(planner):

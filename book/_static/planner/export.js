@@ -1,31 +1,76 @@
-// Taking a plan along: a link, a Python call, JSON, a picture.
+// Taking a plan along: a link, a Python call, a command, JSON, a picture.
 
 import { escape } from "./dom.js";
 import { exact } from "./numbers.js";
 
 const DRAWN = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "opacity", "font-size", "font-family", "font-weight"];
 
-/** The same question as a call of the library. */
-export function pythonCall(state, question, budget) {
-  const number = (value) => exact(value);
-  const words = [`N_S=${number(question.N_S)}`];
-  const C = question.C ?? (state.goal === "days" ? budget : null);
-  if (C !== null) words.push(`C=${number(C)}`);
-  for (const name of ["target_loss", "D_S", "max_D_S"]) if (question[name] !== null) words.push(`${name}=${number(question[name])}`);
+/** The budget in FLOPs, also where it was given in days; null where there is none. */
+const budgetOf = (state, question, plan) => question.C ?? (state.goal === "days" ? plan.budget : null);
+
+/** The same question as a call of the library, with what a fit of one's own says of its reach. */
+export function pythonCall(state, question, plan) {
+  const words = [`N_S=${exact(question.N_S)}`];
+  const C = budgetOf(state, question, plan);
+  if (C !== null) words.push(`C=${exact(C)}`);
+  for (const name of ["target_loss", "D_S", "max_D_S"]) if (question[name] !== null) words.push(`${name}=${exact(question[name])}`);
   words.push(`scenario="${question.scenario}"`);
   if (question.teachers) {
-    const row = ([N, D, L]) => (N === null ? number(L) : L === null ? `(${number(N)}, ${number(D)})` : `(${number(N)}, ${number(D)}, ${number(L)})`);
+    const row = (numbers) => (numbers[0] === null ? exact(numbers[2]) : `(${numbers.filter((value) => value !== null).map(exact).join(", ")})`);
     words.push(`teachers=[${question.teachers.map(row).join(", ")}]`);
   }
-  if (question.students_sharing !== 1) words.push(`students_sharing=${number(question.students_sharing)}`);
-  if (question.inference_tokens) words.push(`inference_tokens=${number(question.inference_tokens)}`);
-  const lines = ["import distill_lib as dl"];
+  if (question.students_sharing !== 1) words.push(`students_sharing=${exact(question.students_sharing)}`);
+  if (question.inference_tokens) words.push(`inference_tokens=${exact(question.inference_tokens)}`);
   if (state.reading === "printed") words.push('law=dl.published_law("printed")');
+  const imports = ["import distill_lib as dl"];
+  const lines = [];
   if (state.reading === "file") {
-    lines.push("from distill_lib.scaling.saved import load_law");
-    words.push(`law=load_law(${JSON.stringify(state.file.name)})`);
+    imports.push("from distill_lib.scaling.saved import load_draws, load_law, load_reach");
+    lines.push(`fit = ${JSON.stringify(state.file.name)}`, "reach = load_reach(fit)");
+    words.push("law=load_law(fit)", "fitted_range=reach.fitted_range");
+    if (state.accuracy === null) words.push("accuracy=reach.mean_error");
   }
-  return `${lines.join("\n")}\n\nprint(dl.plan(${words.join(", ")}))\n`;
+  if (state.accuracy !== null) words.push(`accuracy=${exact(state.accuracy)}`);
+  lines.push(`plan = dl.plan(${words.join(", ")})`, "print(plan)");
+  if (state.reading === "file" && state.file.draws.length) lines.push("print(plan.uncertainty(load_draws(fit)))");
+  return `${imports.join("\n")}\n\n${lines.join("\n")}\n`;
+}
+
+const quoted = (text) => (/^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+
+/** Teachers as the command line reads them; null where one table cannot hold them. */
+function teacherFile(rows) {
+  const alone = rows.filter((row) => row[0] === null).length;
+  if (alone && alone < rows.length) return null;
+  const cells = (row) => (alone ? row.slice(2) : row).map((value) => (value === null ? "" : exact(value))).join(",");
+  return ["cat > teachers.csv <<'END'", alone ? "L_T" : "N_T,D_T,L_T", ...rows.map(cells), "END", ""].join("\n");
+}
+
+/** The same question as a command for a shell; null where the command line cannot ask it. */
+export function commandLine(state, question, plan) {
+  const C = budgetOf(state, question, plan);
+  if (C === null && question.target_loss === null) return null; // tokens alone
+  const words = ["distill-lib plan", `--student ${exact(question.N_S)}`];
+  const fleet = state.device ? `${state.count}x${state.device}` : null;
+  const plainDays = state.goal === "days" && fleet && /^\d+(\.\d+)?$/.test(String(state.days));
+  if (plainDays) words.push(`--budget ${fleet}x${state.days}d`);
+  else words.push(C === null ? `--target ${exact(question.target_loss)}` : `--budget ${exact(C)}`);
+  if (fleet && !plainDays) words.push(`--gpus ${fleet}`);
+  if (fleet) words.push(`--utilisation ${state.utilisation}`);
+  words.push(`--scenario ${question.scenario}`);
+  let before = "";
+  if (question.teachers) {
+    before = teacherFile(question.teachers);
+    if (before === null) return null;
+    words.push("--teachers teachers.csv");
+  }
+  if (question.max_D_S !== null) words.push(`--tokens ${exact(question.max_D_S)}`);
+  if (question.students_sharing !== 1) words.push(`--students ${exact(question.students_sharing)}`);
+  if (question.inference_tokens) words.push(`--inference-tokens ${exact(question.inference_tokens)}`);
+  if (state.reading === "printed") words.push("--reading printed");
+  if (state.reading === "file") words.push(`--law ${quoted(state.file.name)}`);
+  if (state.accuracy !== null) words.push(`--accuracy ${state.accuracy}`);
+  return `${before}${words.join(" ")}\n`;
 }
 
 /** Hand the reader a file. */

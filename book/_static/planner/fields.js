@@ -43,15 +43,15 @@ export const FIELDS = {
     low: 1e-5, high: 1, start: null, optional: true, write: percent, slide: null,
   },
   peak: {
-    label: "Peak of one device", symbol: "", unit: "FLOP/s", example: "989e12",
-    low: 1e9, high: 1e18, start: 989e12, ...plain,
+    label: "Peak of one device", symbol: "", unit: "dense bf16 FLOP/s", example: "9.895e14",
+    low: 1e9, high: 1e18, start: null, ...plain,
   },
   count: {
     label: "Devices", symbol: "", unit: "", example: "64", low: 1, high: 1e7, start: 64, whole: true, ...plain,
   },
   utilisation: {
     label: "Utilisation", symbol: "", unit: "part of the peak that is reached", example: "40 %",
-    low: 0.001, high: 1, start: 0.4, write: percent, slide: null,
+    low: 0.001, high: 1, start: null, write: percent, slide: null,
   },
   price: {
     label: "Price", symbol: "", unit: "for one device and hour; empty for none", example: "2.50",

@@ -33,16 +33,25 @@ export function buildForm(published, { changed, readFile }) {
     invalid: () => { wrong.add("teachers"); changed(null); },
   });
 
-  const device = h("select", { id: "pl-device", onchange: () => {
-    if (device.value) { state.peak = published.devices[device.value]; fields.peak.show(state.peak); fields.peak.say(""); wrong.delete("peak"); }
+  const source = h("p", { id: "pl-device-source", class: "pl-unit" });
+  const device = h("select", { id: "pl-device", "aria-describedby": "pl-device-source", onchange: () => {
+    if (device.value) { state.peak = published.devices[device.value].peak; fields.peak.show(state.peak); fields.peak.say(""); wrong.delete("peak"); }
+    nameSource();
     tell();
   } }, ...Object.keys(published.devices).map((name) => h("option", { value: name, text: name })), h("option", { value: "", text: "Another" }));
   const hardware = h("details", { class: "pl-more" }, h("summary", { text: "Hardware and price" }),
-    h("div", { class: "pl-field" }, h("div", { class: "pl-line" }, h("label", { for: "pl-device", text: "Device" }), device)),
+    h("div", { class: "pl-field" }, h("div", { class: "pl-line" }, h("label", { for: "pl-device", text: "Device" }), device), source),
     number("peak"), number("count"), number("utilisation"), number("price"));
   fields.peak.input.addEventListener("input", nameDevice);
+  function nameSource() {
+    state.device = device.value;
+    const [sheet, address] = (published.devices[device.value]?.source ?? "Type its peak below.").split(", https://");
+    source.textContent = address ? `Peak by ${sheet.trim()} (${address}).` : sheet;
+  }
   function nameDevice() {
-    device.value = Object.keys(published.devices).find((name) => published.devices[name] === state.peak) ?? "";
+    const known = published.devices[device.value]; // H100 and H200 have one peak
+    if (known?.peak !== state.peak) device.value = Object.keys(published.devices).find((name) => published.devices[name].peak === state.peak) ?? "";
+    nameSource();
   }
 
   const reading = choice("reading", "Which law?", READINGS, (value) => {

@@ -3,7 +3,7 @@
 import { buildCharts } from "./charts.js";
 import { h } from "./dom.js";
 import { Engine } from "./engine.js";
-import { download, picture, pythonCall } from "./export.js";
+import { commandLine, download, picture, pythonCall } from "./export.js";
 import { buildForm } from "./form.js";
 import { buildResults } from "./results.js";
 import { fromHash, question, toHash } from "./state.js";
@@ -46,7 +46,7 @@ export async function start(root, answers, fetched) {
     if (!told) return; // a newer question is on its way
     form.blame(told.problem);
     clearTimeout(written);
-    written = setTimeout(() => history.replaceState(null, "", `#${toHash(state)}`), 300);
+    written = setTimeout(() => history.replaceState(null, "", `#${toHash(state, published)}`), 300);
     root.dataset.milliseconds = (performance.now() - begun).toFixed(1);
     if (!root.dataset.ready) performance.mark("planner: first answer");
     root.dataset.ready = "true"; // for whoever waits for it
@@ -57,6 +57,7 @@ export async function start(root, answers, fetched) {
     }
     const plan = told.result;
     now = { state, plan, asked };
+    command.hidden = commandLine(state, asked, plan) === null;
     results.show(plan, state, published);
     const own = state.reading === "file";
     const measured = state.given && (plan.N_T === null || state.teachers.some((row) => row[0] === plan.N_T && row[1] === plan.D_T && row[2] === plan.L_T));
@@ -92,9 +93,11 @@ export async function start(root, answers, fetched) {
   const shown = h("textarea", { class: "pl-copy", readonly: true, rows: 4, hidden: true, "aria-label": "Text to copy" });
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
   const button = (text, act) => h("button", { type: "button", class: "pl-button", text, onclick: () => { if (now) act(now); } });
+  const command = button("Copy command", ({ state, asked, plan }) => copy(commandLine(state, asked, plan), "Command"));
   const actions = h("div", { class: "pl-actions", role: "group", "aria-label": "Take the plan along" },
-    button("Copy link", ({ state }) => copy(`${location.href.split("#")[0]}#${toHash(state)}`, "Link")),
-    button("Copy Python", ({ state, asked, plan }) => copy(pythonCall(state, asked, plan.budget), "Call")),
+    button("Copy link", ({ state }) => copy(`${location.href.split("#")[0]}#${toHash(state, published)}`, "Link")),
+    button("Copy Python", ({ state, asked, plan }) => copy(pythonCall(state, asked, plan), "Call")),
+    command,
     button("Download JSON", ({ asked, plan, band }) => {
       const { words, storage, ...numbers } = plan;
       download("plan.json", new Blob([JSON.stringify({ question: asked, plan: numbers, band }, null, 2) + "\n"], { type: "application/json" }));
@@ -110,7 +113,7 @@ export async function start(root, answers, fetched) {
   window.addEventListener("resize", fit);
 
   async function restore() {
-    const { state, wrong } = fromHash(location.hash);
+    const { state, wrong } = fromHash(location.hash, published);
     if (state.reading === "file") {
       try {
         state.file = await checkedLaw({ format: LAW_FORMAT, kind: "distillation", law: state.file.law, fitted_range: state.file.ranges, mean_error: state.file.accuracy ?? null, draws: [] }, String(state.file.name));

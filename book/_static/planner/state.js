@@ -12,15 +12,18 @@ export const SCENARIOS = {
 export const GOALS = { C: "Compute", days: "Hardware", target_loss: "Loss", D_S: "Tokens" };
 export const READINGS = { reconciled: "Published, reconciled", printed: "Published, as printed", file: "My own fit" };
 
-export function fresh() {
+/** The usual question: the first H100 and what training gets of it are as the library has them. */
+export function fresh(published) {
   const state = { goal: "C", scenario: "teacher_inference", given: false, teachers: [], reading: "reconciled", file: null };
   for (const [name, field] of Object.entries(FIELDS)) state[name] = field.start;
+  state.peak = published.devices.H100.peak;
+  state.utilisation = published.utilisation;
   return state;
 }
 
 /** The state as the part of an address after #: only what differs from the fresh one. */
-export function toHash(state) {
-  const start = fresh();
+export function toHash(state, published) {
+  const start = fresh(published);
   const parts = new URLSearchParams();
   for (const name of ["goal", "scenario", "reading"]) if (state[name] !== start[name]) parts.set(name, state[name]);
   for (const name of Object.keys(FIELDS)) {
@@ -36,8 +39,8 @@ export function toHash(state) {
 }
 
 /** The state of an address; what is wrong in it keeps its fresh value and is named. */
-export function fromHash(hash) {
-  const state = fresh();
+export function fromHash(hash, published) {
+  const state = fresh(published);
   const wrong = [];
   const parts = new URLSearchParams(hash.replace(/^#/, ""));
   const one = (name, allowed) => {
