@@ -21,6 +21,7 @@ from distill_lib.scaling.laws import READINGS, published_intervals
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = "book/plan"
 LIBRARY = ("formulas", "wording", "answers", "sketches", "law_files")
+STATIC = ROOT / "book" / "_static" / "planner"
 
 
 def published() -> dict[str, Any]:
@@ -56,6 +57,15 @@ def micropython() -> Path:
     return assets.fetched() / assets.MICROPYTHON
 
 
+def library() -> dict[str, str]:
+    """Gather the Python that the page runs, by its place: one request instead of one for each file."""
+    files = {
+        f"distill_lib/scaling/{name}.py": ROOT / "distill_lib" / "scaling" / f"{name}.py" for name in LIBRARY
+    }
+    files["bridge.py"] = STATIC / "bridge.py"
+    return {place: path.read_text(encoding="utf-8") for place, path in files.items()}
+
+
 def place(app: Sphinx, error: Exception | None) -> None:
     """Copy what the page runs into the site's static files."""
     if error is not None or PAGE not in app.env.found_docs:
@@ -63,16 +73,30 @@ def place(app: Sphinx, error: Exception | None) -> None:
     target = Path(app.outdir) / "_static" / "planner"
     for name in ("micropython.mjs", "micropython.wasm"):
         shutil.copy2(micropython() / name, target)
-    scaling = target / "distill_lib" / "scaling"
-    scaling.mkdir(parents=True, exist_ok=True)
-    for name in LIBRARY:
-        shutil.copy2(ROOT / "distill_lib" / "scaling" / f"{name}.py", scaling)
+    (target / "library.json").write_text(json.dumps(library()), encoding="utf-8")
     (target / "published.json").write_text(json.dumps(published(), allow_nan=False), encoding="utf-8")
 
 
 def add_script(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Give the planner's page its script and its style."""
+    """Give the planner's page its script and its style, and begin what they need as early as the page allows.
+
+    The worker starts with the head of the page, before any script is there; what the scripts import is named
+    beside it, so that nothing is found out late.
+    """
     if page == PAGE:
+        here = context["pathto"]("_static/planner/", 1)
+        modules = sorted(
+            path.name for path in STATIC.glob("*.js") if path.name not in ("main.js", "worker.js")
+        )
+        # One that does not start is forgotten, so that main.js makes another and hears what is wrong.
+        links = [
+            '<script>if (typeof WebAssembly === "object" && typeof Worker === "function") '
+            f'{{ var plannerWorker = new Worker("{here}worker.js", {{ type: "module" }}); '
+            "plannerWorker.onerror = () => { plannerWorker = null; }; }</script>"
+        ]
+        links += [f'<link rel="modulepreload" href="{here}{name}">' for name in modules]
+        links.append(f'<link rel="preload" href="{here}published.json" as="fetch" crossorigin="anonymous">')
+        context["metatags"] += "\n".join(links)
         app.add_css_file("planner/planner.css")
         # async: it waits for no other script of the page
         app.add_js_file("planner/main.js", type="module", loading_method="async")

@@ -1,16 +1,16 @@
 // Asking a worker: promises, and for what a slider asks again and again only the latest question.
 
 export class Engine {
-  /** Start the worker at once, or `later`, with the first request. */
-  constructor({ later = false } = {}) {
+  /** Take a worker that runs already, or start one at once, or `later`, with the first request. */
+  constructor({ worker = null, later = false } = {}) {
     this.waiting = new Map();
     this.channels = new Map();
     this.last = 0;
-    if (!later) this.start();
+    if (worker || !later) this.start(worker);
   }
 
-  start() {
-    this.worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+  start(worker = null) {
+    this.worker = worker ?? new Worker(new URL("worker.js", import.meta.url), { type: "module" });
     this.worker.onmessage = ({ data }) => {
       const { resolve, reject } = this.waiting.get(data.id);
       this.waiting.delete(data.id);

@@ -1,4 +1,4 @@
-// The beginning: Python starts in its worker at once, while the page and the rest of the planner still load.
+// The beginning. Python starts in a worker that the head of the page made, while the rest of the planner still loads.
 
 import { Engine } from "./engine.js";
 
@@ -10,7 +10,7 @@ async function parsed(id) {
 }
 
 if (typeof WebAssembly === "object" && typeof Worker === "function") {
-  const answers = new Engine();
+  const answers = new Engine({ worker: window.plannerWorker });
   const fetched = fetch(new URL("published.json", import.meta.url));
   const page = import("./page.js");
   const [root, without] = [await parsed("planner"), await parsed("planner-without")];
