@@ -1,7 +1,9 @@
 """``distill-lib plan``: what is typed is what is asked, what is printed is what the library says."""
 
 import json
+import shlex
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -167,6 +169,15 @@ def test_the_printed_reading():
 def test_the_accuracy_settles_what_is_close():
     assert answer(*BASIC, "--draws", "0")["outcome"] == "too close to call"
     assert answer(*BASIC, "--draws", "0", "--accuracy", "0.1%")["outcome"] == "distil"
+
+
+def test_the_commands_on_the_page_that_plans_are_commands():
+    page = (Path(__file__).parents[1] / "book" / "plan.md").read_text()
+    commands = [line for line in page.splitlines() if line.startswith("distill-lib plan ")]
+    assert len(commands) >= 3
+    for command in commands:
+        found = answer(*shlex.split(command)[1:], "--draws", "0")
+        assert found["verdict"] == dl.Plan.from_dict(found).verdict
 
 
 # ---------------------------------------------------------------- one's own law
