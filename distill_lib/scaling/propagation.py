@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from distill_lib.scaling import _checks
+from distill_lib.scaling import _checks, sketches
 from distill_lib.scaling.law_draws import MEANING, MEANING_WITHIN, draw_published_laws
 from distill_lib.scaling.laws import READINGS, DistillationLaw, Reading, published_law
 from distill_lib.scaling.plan_uncertainty import QUANTITIES, PlanUncertainty
@@ -93,8 +93,8 @@ def plan_uncertainty(
             "larger budget or a higher target_loss"
         )
     point = _numbers(plan, plan)
-    table = {name: np.array([_numbers(found, plan)[name] for found, _ in answered]) for name in QUANTITIES}
-    intervals = {name: (point[name], *_ends(values, level)) for name, values in table.items()}
+    table = {name: [_numbers(found, plan)[name] for found, _ in answered] for name in QUANTITIES}
+    intervals = {name: (point[name], *sketches.ends(values, level)) for name, values in table.items()}
     return PlanUncertainty(
         plan=plan,
         source="published intervals" if published else "draws",
@@ -106,7 +106,7 @@ def plan_uncertainty(
         holds=float(np.mean([found.outcome == plan.outcome for found, _ in answered])),
         sensitivities=one_by_one(lambda law: _gap(plan, law), _reading(plan.law), widen)
         if published
-        else along_draws(table["gap"], [law for _, law in answered], level),
+        else along_draws(np.array(table["gap"]), [law for _, law in answered], level),
         readings={name: replan(plan, published_law(name)) for name in READINGS} if published else {},
         meaning=_meaning(within) if published else OF_DRAWS,
     )
@@ -162,13 +162,3 @@ def _numbers(found: Plan, kept: Plan) -> dict[str, float]:
     # With a target loss the two spend differently: no loss to compare.
     regret = math.nan if kept.goal == "target" else found.law.loss(kept.N_S, kept.D_S, L_T) - found.L_S
     return {**numbers, "regret": float(regret)}
-
-
-def _ends(values: np.ndarray, level: float) -> tuple[float, float]:
-    """Return both ends of the percentile interval; infinite values count, unknown ones do not."""
-    known = values[~np.isnan(values)]
-    if known.size == 0:
-        return math.nan, math.nan
-    # No interpolation: a value between a finite and an infinite one would be none.
-    low, high = np.quantile(known, [0.5 - 0.5 * level, 0.5 + 0.5 * level], method="closest_observation")
-    return float(low), float(high)

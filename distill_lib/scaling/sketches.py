@@ -7,7 +7,7 @@ the dicts of :mod:`distill_lib.scaling.answers`.
 import math
 
 from distill_lib.scaling import formulas
-from distill_lib.scaling.answers import numbers
+from distill_lib.scaling.answers import gap, numbers, outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def band_of_intervals(law: Any, intervals: Any, plan: Any, measured: bool) -> An
 
 
 def band_of_draws(draws: Any, plan: Any, measured: bool, level: float = 0.9) -> Any:
-    """Return bands of L_S and of the advantage over the laws of resamples.
+    """Return bands of L_S and of the advantage that a plan, left as it is, has under the laws of resamples.
 
     Parameters
     ----------
@@ -191,22 +191,97 @@ def band_of_draws(draws: Any, plan: Any, measured: bool, level: float = 0.9) -> 
     Returns
     -------
     dict
-        ``L_S`` and ``advantage``, each (low, high), and ``wins``: the share of laws under which distilling
-        leads.
+        ``L_S`` and ``advantage``, each (low, high).
     """
     pairs = [losses_under(law, plan, measured) for law in draws]
-    losses = sorted([pair[0] for pair in pairs])
-    gaps = sorted([pair[1] - pair[0] for pair in pairs])
-    tail = 0.5 * (1.0 - level)
     return {
-        "L_S": (quantile(losses, tail), quantile(losses, 1.0 - tail)),
-        "advantage": (quantile(gaps, tail), quantile(gaps, 1.0 - tail)),
-        "wins": sum([1.0 for gap in gaps if gap > 0.0]) / len(gaps),
+        "L_S": ends([pair[0] for pair in pairs], level),
+        "advantage": ends([pair[1] - pair[0] for pair in pairs], level),
     }
 
 
-def quantile(values: Any, part: float) -> float:
-    """Return a quantile of sorted values, by straight lines between them as ``numpy.quantile`` draws them.
+def plans_under(question: Any, draws: Any) -> Any:
+    """Ask a question anew of other laws, as the plan itself was asked for.
+
+    Parameters
+    ----------
+    question : dict
+        As :mod:`distill_lib.scaling.answers` describes it.
+    draws : list of dict
+        Distillation laws.
+
+    Returns
+    -------
+    list of tuple
+        L_S, the gap and the outcome under each law; None where it has no answer.
+    """
+    found = []
+    for law in draws:
+        asked = dict(question)
+        asked["law"] = law
+        try:
+            plan = numbers(asked)
+            found.append((plan["L_S"], gap(plan, law), outcome(plan, law)))
+        except ValueError:
+            found.append(None)
+    return found
+
+
+def spread_of_plans(found: Any, settled: str, level: float = 0.9) -> Any:
+    """Return how far the plans under other laws lie apart, and how many of them agree.
+
+    Parameters
+    ----------
+    found : list of tuple
+        What ``plans_under`` gave.
+    settled : str
+        Outcome under the law itself.
+    level : float
+        Coverage.
+
+    Returns
+    -------
+    dict or None
+        ``L_S`` and ``gap``, each (low, high); ``wins``, ``holds`` and ``without``: the shares of laws under which
+        distilling is ahead, which come to the same outcome, and which have no answer. None of fewer than two.
+    """
+    known = [each for each in found if each is not None]
+    if len(known) < 2:
+        return None
+    return {
+        "L_S": ends([each[0] for each in known], level),
+        "gap": ends([each[1] for each in known], level),
+        "wins": sum([1.0 for each in known if each[1] > 0.0]) / len(known),
+        "holds": sum([1.0 for each in known if each[2] == settled]) / len(known),
+        "without": 1.0 - len(known) / len(found),
+    }
+
+
+def ends(values: Any, level: float) -> Any:
+    """Return both ends of the percentile interval; infinite values count, unknown ones do not.
+
+    Parameters
+    ----------
+    values : list of float
+        In any order.
+    level : float
+        Coverage.
+
+    Returns
+    -------
+    tuple of float
+        Low and high; NaN if no value is known.
+    """
+    known = sorted([value for value in values if not math.isnan(value)])
+    if len(known) == 0:
+        return math.nan, math.nan
+    return closest(known, 0.5 - 0.5 * level), closest(known, 0.5 + 0.5 * level)
+
+
+def closest(values: Any, part: float) -> float:
+    """Return the value that lies closest to a quantile; of two equally close ones that of even rank.
+
+    No interpolation: a value between a finite and an infinite one would be none.
 
     Parameters
     ----------
@@ -218,8 +293,9 @@ def quantile(values: Any, part: float) -> float:
     Returns
     -------
     float
-        The quantile.
+        What ``numpy.quantile`` gives by the method "closest_observation".
     """
-    place = part * (len(values) - 1)
-    i = min(int(place), len(values) - 2) if len(values) > 1 else 0
-    return values[i] + (place - i) * (values[min(i + 1, len(values) - 1)] - values[i])
+    place = len(values) * part - 1.5
+    below = math.floor(place)
+    i = below if place == below and below % 2 == 1 else below + 1
+    return values[max(i, 0)]

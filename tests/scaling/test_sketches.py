@@ -8,6 +8,7 @@ from distill_lib.scaling import formulas, sketches
 from distill_lib.scaling.answers import answer
 from distill_lib.scaling.crossover import crossover
 from distill_lib.scaling.laws import published_intervals, published_law
+from distill_lib.scaling.planning import plan
 
 LAW = published_law()
 QUESTION = {
@@ -44,10 +45,14 @@ def test_losses_along_the_teacher_are_the_laws():
 
 
 def test_quantiles_are_numpys():
-    values = np.sort(np.random.default_rng(0).normal(size=37)).tolist()
-    for part in (0.0, 0.05, 0.5, 0.951, 1.0):
-        assert sketches.quantile(values, part) == pytest.approx(np.quantile(values, part), rel=1e-14)
-    assert sketches.quantile([2.0], 0.3) == 2.0
+    values = [*np.sort(np.random.default_rng(0).normal(size=37)).tolist(), float("inf")]
+    for many in range(1, len(values) + 1):
+        for part in (0.0, 0.05, 0.25, 0.5, 0.951, 1.0):
+            found = sketches.closest(values[:many], part)
+            assert found == np.quantile(values[:many], part, method="closest_observation"), (many, part)
+    low, high = sketches.ends([float("nan"), 3.0, 1.0, 2.0], 0.9)
+    assert (low, high) == (1.0, 3.0)
+    assert np.isnan(sketches.ends([float("nan")], 0.9)).all()
 
 
 def intervals():
@@ -94,5 +99,38 @@ def test_draws_give_the_quantiles_of_their_losses():
     ]
     band = sketches.band_of_draws(draws, plan, False)
     losses = [LAW.from_dict(draw).loss(1e9, plan["D_S"], plan["L_T"]) for draw in draws]
-    assert band["L_S"] == pytest.approx(np.quantile(losses, [0.05, 0.95]), rel=1e-12)
-    assert band["wins"] == np.mean(np.array(losses) < plan["L_supervised"])
+    ends = np.quantile(losses, [0.05, 0.95], method="closest_observation")
+    assert band["L_S"] == pytest.approx(ends, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"C": None, "target_loss": 2.09},
+        {"teachers": [[3e9, 1e11, None], [1e9, 3e11, 2.1]]},
+        {"max_D_S": 1e10},
+    ],
+)
+def test_plans_under_resamples_are_those_of_the_library(changes):
+    """The page's interval, share of wins and share of agreement are ``plan.uncertainty``'s."""
+    rng, question = np.random.default_rng(3), {**QUESTION, **changes}
+    draws = [
+        LAW.from_dict({**QUESTION["law"], "B": QUESTION["law"]["B"] * float(np.exp(0.05 * x))})
+        for x in rng.normal(size=41)
+    ]
+    rows = sketches.plans_under(question, [law.to_dict() for law in draws])
+    found = sketches.spread_of_plans(rows, answer(question)["outcome"])
+    arguments = {name: question[name] for name in ("N_S", "C", "target_loss", "max_D_S", "scenario")}
+    if question["teachers"]:
+        arguments["teachers"] = [tuple(x for x in row if x is not None) for row in question["teachers"]]
+    known = plan(**arguments, law=LAW).uncertainty(draws)
+    assert found["L_S"] == pytest.approx(known.intervals["L_S"][1:], rel=1e-12)
+    assert found["gap"] == pytest.approx(known.intervals["gap"][1:], rel=1e-9)
+    assert (found["wins"], found["holds"], found["without"]) == (known.wins, known.holds, known.without)
+
+
+def test_fewer_than_two_answers_are_no_spread():
+    rows = sketches.plans_under({**QUESTION, "C": None, "target_loss": 1.3}, [QUESTION["law"]] * 3)
+    assert rows == [None] * 3
+    assert sketches.spread_of_plans([*rows, (2.0, 0.1, "distil")], "distil") is None

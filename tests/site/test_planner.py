@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from test_pages import PHONE, close, open_page
 
+import distill_lib as dl
 from distill_lib.scaling.accelerators import ACCELERATORS, UTILISATION
 from distill_lib.scaling.wording import count
 
@@ -179,7 +180,9 @@ def test_charts_appear_and_move_with_the_question(planner):
     before = page.evaluate(place)
     page.wait_for_selector("#pl-chart-compute .pl-band")
     assert "supervised from" in page.text_content("#pl-chart-compute")
-    page.wait_for_function("document.querySelector('.pl-sure').textContent.includes('implausibly narrow')")
+    page.wait_for_function(
+        "document.querySelector('.pl-band-words').textContent.includes('implausibly narrow')"
+    )
     type_into(page, "C", "4e21")
     page.wait_for_function(f"{place} !== '{before}'")
     assert page.get_attribute("#pl-chart-teacher", "aria-label").startswith("Student loss along the teacher")
@@ -356,17 +359,31 @@ def offer(page, content, name="mine.json"):
     page.set_input_files("#pl-law", {"name": name, "mimeType": "application/json", "buffer": text.encode()})
 
 
-def test_a_law_of_ones_own_is_planned_with(planner):
+def test_a_law_of_ones_own_is_planned_with(planner, tmp_path, monkeypatch, capsys):
     page = planner()
     before = verdict(page)
-    offer(page, saved_law())
+    content = saved_law(mean_error=0.002)
+    offer(page, content)
     wait_for_another(page, before)
-    law = {**LAWS["reconciled"].to_dict(), "c0": 2.4}
-    expected = answer_of_the_library({"N_S": 1e9, "C": 1e21, "law": type(LAWS["printed"]).from_dict(law)})
-    assert verdict(page) == expected["verdict"]
+    law, *draws = (type(LAWS["printed"]).from_dict(each) for each in (content["law"], *content["draws"]))
+    expected = dl.plan(1e9, 1e21, law=law, accuracy=0.002, fitted_range=content["fitted_range"])
+    assert verdict(page) == expected.verdict
+    assert "right to 0.2 % of a loss" in page.text_content(".pl-accuracy")
     page.wait_for_function(
-        "document.querySelector('.pl-sure').textContent.includes('21 resamples of your fit')"
+        "document.querySelector('.pl-band-words').textContent.includes('when the 21 resamples of your fit')"
     )
+    unsure = expected.uncertainty(draws)
+    low, high = unsure.intervals["L_S"][1:]
+    gains = " to ".join(f"{end:+.3f}".replace("-", "−") for end in unsure.intervals["gap"][1:])
+    said = page.text_content(".pl-band-words")
+    assert said.startswith(f"Student loss {low:.3f} to {high:.3f}, gain over supervised {gains}: ")
+    assert f"ahead in {unsure.wins:.0%}".replace("%", " %") in said
+    assert f"{expected.outcome} holds in {unsure.holds:.0%}".replace("%", " %") in said
+    (tmp_path / "mine.json").write_text(json.dumps(content))
+    monkeypatch.chdir(tmp_path)
+    exec(copied(page, "Copy Python", "Call"), {})
+    assert capsys.readouterr().out == f"{expected}\n{unsure}\n"
+    assert run(copied(page, "Copy command", "Command"), tmp_path)["verdict"] == expected.verdict
     assert "N_S = 1e+09 is outside 1e+06 to 1e+08" in page.text_content(".pl-outside")
     again = planner(
         "#" + page.evaluate("new Promise((d) => setTimeout(() => d(location.hash), 600))").lstrip("#")
@@ -455,7 +472,7 @@ def test_the_keyboard_suffices(planner):
 def test_a_plan_can_be_taken_along(planner):
     page = planner()
     page.wait_for_function("document.querySelectorAll('.pl-chart > svg').length === 2")
-    page.wait_for_function("document.querySelector('.pl-sure').textContent !== ''")
+    page.wait_for_function("document.querySelector('.pl-band-words').textContent !== ''")
     with page.expect_download() as got:
         page.click("text=Download JSON")
     saved = json.loads(Path(got.value.path()).read_text())
@@ -482,6 +499,55 @@ def test_nothing_spills_over_on_a_phone(planner):
         "[...document.querySelectorAll('.pl-form button, .pl-actions button, .pl-form input[type=text]')].filter(e => e.offsetHeight && e.offsetHeight < 24).length"
     )
     assert small == 0
+
+
+def test_on_a_phone_the_answer_stays_in_sight_of_the_question(planner):
+    page = planner(viewport=PHONE)
+    seen = """() => {
+      const box = document.querySelector('.pl-brief').getBoundingClientRect();
+      return box.top >= 0 && box.bottom <= window.innerHeight && document.elementFromPoint(box.left + 20, box.top + 10).closest('.pl-brief') !== null;
+    }"""
+    page.evaluate("document.getElementById('pl-C').scrollIntoView({ block: 'center' })")
+    assert page.evaluate(seen)
+    assert page.text_content(".pl-brief").startswith("Too close to call 2.2")
+    type_into(page, "C", "1e23")
+    assert page.text_content(".pl-brief strong") == page.text_content(".pl-verdict strong")
+    page.fill("#pl-C", "1")
+    page.wait_for_function("document.querySelector('.pl-brief strong').textContent === 'No plan'")
+    page.fill("#pl-C", "1e21")
+    for _ in range(40):  # by the keyboard: it follows the question
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.className") == "pl-brief":
+            break
+        hidden = """() => {
+          const field = document.activeElement.getBoundingClientRect();
+          return field.top > document.querySelector('.pl-brief').getBoundingClientRect().top;
+        }"""
+        assert not page.evaluate(hidden), page.evaluate("document.activeElement.outerHTML")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelector('.pl-card').getBoundingClientRect().top < 200")
+    assert page.evaluate("document.activeElement.className") == "pl-card"
+
+
+def test_at_a_desk_nothing_is_said_twice(planner):
+    assert planner().is_hidden(".pl-brief")
+
+
+def test_python_starts_with_the_page_and_nothing_is_fetched_twice(browser, site_url):
+    page = browser.new_context().new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url.split("?")[0].rpartition("/")[2]))
+    page.goto(f"{site_url}/book/plan.html", wait_until="networkidle")
+    page.wait_for_selector("#planner[data-ready]")
+    own = {path.name for path in (ROOT / "book" / "_static" / "planner").glob("*.js")} - {"worker.js"}
+    # Each of the two workers has its own; a browser keeps them for the second.
+    often = {"worker.js": 2, "micropython.mjs": 2, "micropython.wasm": 2, "library.json": 2}
+    for name in {*own, "published.json", *often}:
+        assert 1 <= asked.count(name) <= often.get(name, 1), name
+    assert page.evaluate("window.plannerWorker instanceof Worker")
+    assert asked.count("worker.js") == 2  # the one of the head was taken over
+    assert max(asked.index(name) for name in own) < asked.index("library.json")  # none is found out late
+    page.context.close()
 
 
 @pytest.fixture(scope="module")

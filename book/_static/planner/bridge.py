@@ -85,6 +85,18 @@ def spread(request, plan):
     return {"L_S": edges["L_S"]} if edges and unmatched else edges
 
 
+def sample(request):
+    """Ask some resamples the question: L_S and gap as text, which also tells infinity, and the outcome."""
+    found = sketches.plans_under(request["question"], request["draws"])
+    return [None if each is None else [repr(each[0]), repr(each[1]), each[2]] for each in found]
+
+
+def spread_of_samples(request):
+    """Return how far apart the plans under the resamples lie; an end that is infinite becomes None."""
+    found = [each and (float(each[0]), float(each[1]), each[2]) for each in request["found"]]
+    return sketches.spread_of_plans(found, request["outcome"])
+
+
 def curve(request):
     """Return (L_S, L_supervised, bands of L_S and of the gain) along compute for one scenario, and where supervised training overtakes."""
     question, budgets = request["question"], request["budgets"]
@@ -113,7 +125,15 @@ def law(request):
     return law_files.read_law(request["content"], request["name"])
 
 
-ACTIONS = {"plan": plan, "band": band, "curve": curve, "gap": gap, "law": law}
+ACTIONS = {
+    "plan": plan,
+    "band": band,
+    "sample": sample,
+    "spread": spread_of_samples,
+    "curve": curve,
+    "gap": gap,
+    "law": law,
+}
 
 
 def handle(text):

@@ -9,6 +9,8 @@ import { buildResults } from "./results.js";
 import { fromHash, question, toHash } from "./state.js";
 
 const LAW_FORMAT = "distill-lib law 1";
+const MOST = 400; // resamples asked, as many as the library asks
+const TOGETHER = 10; // of them in one request, so that the charts need not wait
 
 /** Build the planner into its place in the page, and give the first answer. */
 export async function start(root, answers, fetched) {
@@ -61,14 +63,33 @@ export async function start(root, answers, fetched) {
     results.show(plan, state, published);
     const own = state.reading === "file";
     const measured = state.given && (plan.N_T === null || state.teachers.some((row) => row[0] === plan.N_T && row[1] === plan.D_T && row[2] === plan.L_T));
-    const band = { measured, draws: own ? state.file.draws : null, intervals: own ? null : published.intervals[state.reading] };
+    const band = { measured, draws: own ? state.file.draws.slice(0, MOST) : null, intervals: own ? null : published.intervals[state.reading] };
     charts.show(plan, asked, band);
+    const sure = await (own ? underResamples : firstOrder)(plan, asked, band).catch(fail);
+    if (now?.plan !== plan || sure === undefined) return;
+    results.showBand(sure, state, plan);
+    now.band = sure;
+  }
+
+  /** The band of a plan of the published law, from the intervals of its coefficients. */
+  async function firstOrder(plan, asked, band) {
     const { words, storage, shares, ...rest } = plan;
-    const sure = await drawing.latest("band", { action: "band", question: asked, plan: { ...rest, warnings: null }, ...band }).catch(fail);
-    if (sure && now?.plan === plan) {
-      results.showBand(sure.result, state);
-      now.band = sure.result;
+    const told = await drawing.latest("band", { action: "band", question: asked, plan: { ...rest, warnings: null }, ...band });
+    return told?.result;
+  }
+
+  /** How far the plans under the resamples of a fit lie apart: a few at a time, and no longer than they are wanted. */
+  async function underResamples(plan, asked, { draws }) {
+    if (!draws.length) return null;
+    results.showBand(undefined, now.state, plan);
+    const question = { ...asked, C: asked.C ?? (now.state.goal === "days" ? plan.budget : null) };
+    const found = [];
+    for (let i = 0; i < draws.length; i += TOGETHER) {
+      const told = await drawing.latest("sample", { action: "sample", question, draws: draws.slice(i, i + TOGETHER) });
+      if (!told || now?.plan !== plan) return undefined;
+      found.push(...told.result);
     }
+    return (await drawing.ask({ action: "spread", found, outcome: plan.outcome })).result;
   }
 
   function fail(error) {
@@ -106,7 +127,7 @@ export async function start(root, answers, fetched) {
       page: colour("--pst-color-background"), text: colour("--pst-color-text-base"),
     }).then((blob) => download("plan.png", blob), fail)), done, shown);
 
-  root.replaceChildren(results.live, form.element, h("div", { class: "pl-answer" }, results.element, charts.element, actions));
+  root.replaceChildren(results.live, form.element, results.brief, h("div", { class: "pl-answer" }, results.element, charts.element, actions));
 
   const fit = () => form.element.classList.toggle("pl-fits", form.element.offsetHeight < window.innerHeight - 80);
   new ResizeObserver(fit).observe(form.element);

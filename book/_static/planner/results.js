@@ -12,7 +12,14 @@ const SHARES = {
 };
 
 const KINDS = { distil: "distil", supervised: "supervised", "too close to call": "close" };
-const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3);
+const whole = (part) => `${(100 * part).toFixed(0)} %`;
+const signed = (value) => (value === null ? "unlimited" : (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3));
+/** Both intervals in words: the loss, which a target fixes, and what distilling gains. */
+function between(losses, gains) {
+  const loss = losses === null ? [] : [`student loss ${losses.map((value) => value.toFixed(3)).join(" to ")}`];
+  const both = [...loss, ...(gains ? [`gain over supervised ${gains.map(signed).join(" to ")}`] : [])].join(", ");
+  return both && both[0].toUpperCase() + both.slice(1);
+}
 const money = (value) => (Number.isFinite(value) ? Math.round(value).toLocaleString("en") : "unlimited");
 
 export function buildResults() {
@@ -26,7 +33,14 @@ export function buildResults() {
   const bar = h("div", { class: "pl-bar", role: "img" });
   const legend = h("ul", { class: "pl-legend" });
   const storage = line("pl-unit");
-  const card = h("section", { class: "pl-card", "aria-label": "The plan" }, verdict, accuracy, sure, marks);
+  const card = h("section", { class: "pl-card", "aria-label": "The plan", tabindex: -1 }, verdict, accuracy, sure, marks);
+  const outcome = h("strong");
+  const short = h("span");
+  const brief = h("button", { type: "button", class: "pl-brief", onclick: () => {
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    card.scrollIntoView({ block: "start", behavior: still ? "auto" : "smooth" });
+    card.focus({ preventScroll: true });
+  } }, h("span", { class: "pl-brief-words" }, outcome, " ", short), h("span", { class: "pl-brief-way", text: "Plan ↓" }));
   const body = h("div", { class: "pl-body" }, table, h("h3", { text: "Where the compute goes" }), bar, legend, storage);
   const element = h("div", { class: "pl-results" }, card, body);
   const stale = (is) => element.parentElement?.classList.toggle("pl-stale", is);
@@ -41,7 +55,9 @@ export function buildResults() {
     stale(false);
     const [, head, rest] = /^(Distil|Train supervised|Too close to call)(.*)$/.exec(plan.verdict);
     verdict.replaceChildren(h("strong", { text: head }), rest);
-    card.dataset.kind = KINDS[plan.outcome];
+    card.dataset.kind = brief.dataset.kind = KINDS[plan.outcome];
+    outcome.textContent = head;
+    short.textContent = plan.goal === "target" ? `${plan.words.C} FLOPs, supervised ${plan.words.C_supervised}` : `${plan.words.L_S} nats, supervised ${plan.words.L_supervised}`;
     accuracy.textContent = `The law is taken to be right to ${percent(Number(plan.accuracy.toPrecision(3)))} of a loss, ${(plan.accuracy * plan.L_S).toFixed(3)} nats here.`;
     say(`${plan.verdict} Student loss ${plan.words.L_S} nats per token.`);
     marks.replaceChildren(...plan.warnings.map((text) => h("li", { text })));
@@ -70,29 +86,29 @@ export function buildResults() {
     storage.textContent = `Keeping the teacher's predictions for these tokens takes ${plan.storage.some} for the 128 largest of each, ${plan.storage.all} for all (two bytes a value).`;
   }
 
-  function showBand(band, state) {
-    const parts = [];
-    const own = state.reading === "file";
-    if (band) {
-      const [low, high] = band.L_S;
-      parts.push(`Student loss ${low.toFixed(3)} to ${high.toFixed(3)}`);
-      if (band.advantage) parts.push(`, gain over supervised ${signed(band.advantage[0])} to ${signed(band.advantage[1])}`);
-      parts.push(own
-        ? `: the middle 90 % of this plan's losses under the ${state.file.draws.length} resamples of your fit${band.wins === undefined ? "" : `, of which ${(100 * band.wins).toFixed(0)} % favour distilling`}. `
-        : ": first-order band of this plan from the printed 90 % intervals of the coefficients, taken one by one as independent. Those of Table 6 are implausibly narrow; trust the band no more than them. ");
-    } else if (own) {
-      parts.push("Your file holds no resamples, so there is no band (distill-lib fit --bootstrap makes them). ");
+  /** Say how sure the plan is; `undefined` while the resamples are being asked, null where nothing is known. */
+  function showBand(band, state, plan) {
+    if (state.reading === "file") {
+      const { draws } = state.file;
+      sure.textContent = !draws.length
+        ? "Your file holds no resamples, so there is no band (distill-lib fit --bootstrap makes them)."
+        : band === undefined ? `Asking the ${draws.length} resamples of your fit …`
+        : band === null ? "Hardly any resample of your fit has an answer to this question."
+        : `${between(plan.goal === "target" ? null : band.L_S, band.gap)}: the middle 90 % when the ${draws.length} resamples of your fit are asked the same. Distilling is ahead in ${whole(band.wins)} of them; ${plan.outcome} holds in ${whole(band.holds)}.${band.without ? ` ${whole(band.without)} have no answer and are left out.` : ""}`;
+    } else {
+      sure.textContent = `${between(band.L_S, band.advantage)}: first-order band of this plan from the printed 90 % intervals of the coefficients, taken one by one as independent. Those of Table 6 are implausibly narrow; trust the band no more than them.`;
     }
-    sure.textContent = parts.join("");
   }
 
   function refuse(text) {
     stale(true);
     verdict.textContent = text;
-    card.dataset.kind = "none";
+    card.dataset.kind = brief.dataset.kind = "none";
+    outcome.textContent = "No plan";
+    short.textContent = "yet: what is wrong stands by the field or below.";
     accuracy.textContent = sure.textContent = "";
     marks.hidden = true;
     say(text);
   }
-  return { element, live, show, showBand, refuse };
+  return { element, live, brief, show, showBand, refuse };
 }
