@@ -215,7 +215,7 @@ def plans_under(question: Any, draws: Any) -> Any:
     list of tuple
         L_S, the gap and the outcome under each law; None where it has no answer.
     """
-    found = []
+    found: Any = []
     for law in draws:
         asked = dict(question)
         asked["law"] = law

@@ -315,6 +315,14 @@ def test_a_loss_out_of_reach_is_named_beside_it(planner):
     assert "target_loss = 1.3 is out of reach" in problem(page, "target_loss")
 
 
+def test_the_best_of_several_teachers_is_named(planner):
+    teachers = [(3e9, 1e11), (5e8, 2e11, 2.3), (1e9, 3e11, 2.1)]
+    page = planner("#teachers=3e9_1e11_~5e8_2e11_2.3~1e9_3e11_2.1")
+    found = dl.plan(1e9, 1e21, teachers=teachers)
+    assert verdict(page) == found.verdict
+    assert f"Best of yoursteacher {found.teacher + 1} of 3" in page.text_content(".pl-compare")
+
+
 def test_teachers_are_checked_one_by_one(planner):
     page = planner()
     page.check("input[name=pl-given][value=given]", force=True)

@@ -75,6 +75,7 @@ export function buildResults() {
         row("Compute C (FLOPs)", words.C, words.C_supervised),
         both("Training on the hardware", days, plan.days, plan.days_supervised),
         ...(state.price === null ? [] : [both("Price", money, plan.days * perDay, plan.days_supervised === null ? null : plan.days_supervised * perDay)]),
+        ...(plan.teacher === null || state.teachers.length < 2 ? [] : [row("Best of yours", `teacher ${plan.teacher + 1} of ${state.teachers.length}`, "")]),
         row("Teacher size N_T", words.N_T, ""),
         row("Teacher tokens D_T", bound ? "as many as there are" : words.D_T, ""),
         row("Teacher loss L_T", words.L_T, "")));
