@@ -308,7 +308,7 @@ def _mapping(study: str) -> Finding:
         f"best teacher {' or '.join(best)}; from there to the largest {difference_in_words(found['rise'])}"
     )
     if len(found) < 2:
-        return Finding(words, "open")
+        return Finding(f"waits for more trials: {words}", "open")
     return Finding(words, "same" if mean_interval(found["rise"]).low > 0 else "trend")
 
 
