@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from distill_lib.figures.panels import power_axis
+from distill_lib.figures.panels import power, power_axis
 from distill_lib.figures.style import PAGE_WIDTH, log_axis, ordered_colours, panel_letter, styled
 from distill_lib.scaling.isoflop import VARIANTS, IsoflopFit
 from distill_lib.scaling.laws import SupervisedLaw
@@ -76,7 +76,7 @@ def isoflop_profiles(
         ax.plot(N_law, law.loss(N_law, D_law), **_TRUTH)
     power_axis(ax.xaxis, counts=True)
     ax.set(xlabel="Size $N$ (parameters)", ylabel="Cross-entropy $L$ (nats/token)")
-    budgets = [Line2D([], [], color=colour, marker="o", label=_power(b)) for b, colour in colours.items()]
+    budgets = [Line2D([], [], color=colour, marker="o", label=power(b)) for b, colour in colours.items()]
     ax.legend(
         handles=budgets, title="$C$ (FLOPs)", loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.0
     )
@@ -159,10 +159,3 @@ def profile_bias(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, np.ndarray
     kinds = [Line2D([], [], color="#555555", ls=VARIANT_STYLES[v], label=v) for v in reversed(VARIANTS)]
     axes[0, -1].legend(handles=kinds, loc="upper left")
     return fig, axes[0]
-
-
-def _power(value: float) -> str:
-    """Write a budget as a power of ten."""
-    digits, power = f"{value:.2e}".split("e+")
-    factor = f"{float(digits):g}"
-    return f"$10^{{{power}}}$" if factor == "1" else rf"${factor} \cdot 10^{{{power}}}$"

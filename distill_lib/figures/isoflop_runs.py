@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from distill_lib.figures.panels import power
 from distill_lib.figures.run_marks import ALONE, draw_runs
 from distill_lib.figures.style import (
     PAGE_WIDTH,
@@ -295,21 +296,3 @@ def _draw_optima(
             elinewidth=1.1,
             capsize=2,
         )
-
-
-def power(value: float) -> str:
-    """Write a budget as a power of ten.
-
-    Parameters
-    ----------
-    value : float
-        FLOPs.
-
-    Returns
-    -------
-    str
-        Mathematics for a label.
-    """
-    digits, exponent = f"{value:.1e}".split("e+")
-    factor = f"{float(digits):g}"
-    return f"$10^{{{int(exponent)}}}$" if factor == "1" else rf"${factor} \cdot 10^{{{int(exponent)}}}$"

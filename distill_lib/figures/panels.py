@@ -276,3 +276,21 @@ def compute_axis(axes: np.ndarray, fig: Figure, C: tuple[float, float], *, few: 
             ax.set_xlim(*C)
             power_axis(ax.xaxis, few=few)
     fig.supxlabel("Total compute $C$ (FLOPs)", fontsize=10)
+
+
+def power(value: float) -> str:
+    """Write a budget as a power of ten.
+
+    Parameters
+    ----------
+    value : float
+        FLOPs.
+
+    Returns
+    -------
+    str
+        Mathematics for a label.
+    """
+    digits, exponent = f"{value:.2e}".split("e+")
+    factor = f"{float(digits):g}"
+    return f"$10^{{{int(exponent)}}}$" if factor == "1" else rf"${factor} \cdot 10^{{{int(exponent)}}}$"

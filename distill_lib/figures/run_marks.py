@@ -62,20 +62,3 @@ def draw_runs(
         marker=marker, ms=4.5, lw=0.9 if line else 0.0, elinewidth=1.1, capsize=2, label=label,
     )  # fmt: skip
     return found
-
-
-def runs_note(table: pd.DataFrame) -> str:
-    """Say whose runs they are and how many, for a caption or a title.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Rows of a runs table.
-
-    Returns
-    -------
-    str
-        Such as "our runs, 240, seeds 0-7".
-    """
-    seeds = sorted(table["seed"].unique())
-    return f"our runs, {len(table)}, seeds {seeds[0]}-{seeds[-1]}"

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from distill_lib.figures.run_marks import ALONE, draw_runs
 from distill_lib.figures.style import PAGE_WIDTH, ROLE_COLOURS, log_axis, ordered_colours, styled
+from distill_lib.scaling.selections import truncated
 from distill_lib.scaling.wording import count
 
 _LOSS = "Student cross-entropy $L_S$ (nats/token)"
@@ -113,9 +114,7 @@ def fig54_truncation(table: pd.DataFrame) -> tuple[Figure, np.ndarray]:
     The thin line is the student that sees everything. Renormalised as in the paper, with the missing
     probability in one more token ("tail"), and renormalised beside the data (lambda 0.7).
     """
-    taught = table[table["objective"] == "distilled"]
-    rule = taught["truncation"].fillna("").str.extract(r"^(top_[kp])=([\d.]+), (\w+)$")
-    taught = taught.assign(keep=rule[0], number=rule[1].astype(float), missing=rule[2])
+    taught = truncated(table[table["objective"] == "distilled"])
     sizes = sorted(taught["N"].unique())
     fig, axes = plt.subplots(2, len(sizes), figsize=(PAGE_WIDTH, 7.0), squeeze=False)
     kinds = (

@@ -20,7 +20,7 @@ from distill_lib.scaling.laws import DistillationLaw
 from distill_lib.scaling.learning_rates import DISTILLED, SCALED, best_rates
 from distill_lib.scaling.mapping_record import difference_in_words, paired_rise, read_mapping_runs
 from distill_lib.scaling.records import place
-from distill_lib.scaling.selections import missing, select
+from distill_lib.scaling.selections import missing, select, truncated
 from distill_lib.scaling.teachers_compared import beyond_the_loss
 from distill_lib.scaling.wording import count
 
@@ -291,9 +291,7 @@ def _costs_of_truncation(table: pd.DataFrame) -> pd.DataFrame:
         .set_index(["N", "seed"])["L"]
         .rename("whole")
     )
-    some = taught[taught["truncation"].notna()]
-    rule = some["truncation"].str.extract(r"^(top_[kp])=([\d.]+), (\w+)$")
-    some = some.assign(keep=rule[0], number=rule[1].astype(float), missing=rule[2])
+    some = truncated(taught[taught["truncation"].notna()])
     return some.join(whole, on=["N", "seed"]).assign(cost=lambda rows: rows["L"] - rows["whole"])
 
 

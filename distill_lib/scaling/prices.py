@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import pandas as pd
 
 from distill_lib.scaling import protocols
-from distill_lib.scaling.scales import SCALES
 from distill_lib.scaling.specifications import RunSpec
 
 #: Seconds that one thread of a processor needs for a FLOP, and for a token whatever the model: fitted to the
@@ -55,10 +54,8 @@ def price_list(preset: str, names: Sequence[str] = (), *, workers: int = 2) -> p
     ValueError
         For a preset or a protocol that is not known.
     """
-    if preset not in SCALES:
-        raise ValueError(f"no protocols in preset {preset!r}: choose from {', '.join(SCALES)}")
-    scale = SCALES[preset]
-    everything = protocols.preset(preset, [*names] or [each.name for each in protocols.of_scale(scale)])
+    scale, wanted = protocols.find(preset, names)
+    everything = protocols.preset(preset, [each.name for each in wanted])
     rows = [
         {
             "protocol": each.name,
@@ -67,8 +64,7 @@ def price_list(preset: str, names: Sequence[str] = (), *, workers: int = 2) -> p
             "seeds": each.seeds,
         }
         | _price(each.runs(scale), workers)
-        for each in protocols.of_scale(scale)
-        if not names or each.name in names
+        for each in wanted
     ]
     rows.append(
         {"protocol": "all", "identifies": "", "figures": "", "seeds": pd.NA} | _price(everything, workers)

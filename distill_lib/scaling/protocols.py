@@ -536,6 +536,36 @@ def of_scale(scale: Scale) -> tuple[Protocol, ...]:
     return tuple(protocol for name, protocol in PROTOCOLS.items() if name != "oracle_students")
 
 
+def find(preset: str, names: Sequence[str] = ()) -> tuple[Scale, tuple[Protocol, ...]]:
+    """Find the scale of a preset and its protocols.
+
+    Parameters
+    ----------
+    preset : str
+        Name of a scale, such as "mini".
+    names : sequence of str
+        Names of protocols; by default all that the scale has.
+
+    Returns
+    -------
+    tuple of Scale and tuple of Protocol
+        The scale, and the protocols in the order of the names.
+
+    Raises
+    ------
+    ValueError
+        For a name that is not known.
+    """
+    if preset not in SCALES:
+        raise ValueError(f"no protocols in preset {preset!r}: choose from {', '.join(SCALES)}")
+    scale = SCALES[preset]
+    there = {protocol.name: protocol for protocol in of_scale(scale)}
+    for name in names:
+        if name not in there:
+            raise ValueError(f"preset {preset!r} has no protocol {name!r}: choose from {', '.join(there)}")
+    return scale, tuple(there[name] for name in names or there)
+
+
 def preset(name: str, protocols: Sequence[str] = (), seeds: int | None = None) -> list[RunSpec]:
     """List the runs of a preset: all its protocols, or some of them.
 
@@ -566,12 +596,8 @@ def preset(name: str, protocols: Sequence[str] = (), seeds: int | None = None) -
         return build(default if seeds is None else seeds)
     if name not in SCALES:
         raise ValueError(f"preset {name!r} has no protocols to choose from")
-    scale = SCALES[name]
-    there = {protocol.name: protocol for protocol in of_scale(scale)}
-    unknown = [wanted for wanted in protocols if wanted not in there]
-    if unknown:
-        raise ValueError(f"preset {name!r} has no protocol {unknown[0]!r}: choose from {', '.join(there)}")
-    specs = [spec for each in protocols or there for spec in there[each].runs(scale, seeds)]
+    scale, wanted = find(name, protocols)
+    specs = [spec for each in wanted for spec in each.runs(scale, seeds)]
     return list({spec.spec_hash: spec for spec in reversed(specs)}.values())[::-1]
 
 

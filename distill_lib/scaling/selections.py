@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from distill_lib.scaling.protocols import of_scale
-from distill_lib.scaling.scales import SCALES
+from distill_lib.scaling.protocols import find
 from distill_lib.scaling.specifications import RunSpec
 
 _NEAR = 0.06
@@ -42,15 +41,8 @@ def select(table: pd.DataFrame, preset: str, protocol: str, *, seeds: int | None
     ValueError
         For a preset or a protocol that is not known, or where the table holds none of its runs.
     """
-    if preset not in SCALES:
-        raise ValueError(f"no protocols in preset {preset!r}: choose from {', '.join(SCALES)}")
-    scale = SCALES[preset]
-    there = {each.name: each for each in of_scale(scale)}
-    if protocol not in there:
-        raise ValueError(f"preset {preset!r} has no protocol {protocol!r}: choose from {', '.join(there)}")
-    design = pd.DataFrame(
-        [_design(spec, scale.budgets) for spec in there[protocol].runs(scale, seeds)],
-    )
+    scale, (wanted,) = find(preset, [protocol])
+    design = pd.DataFrame([_design(spec, scale.budgets) for spec in wanted.runs(scale, seeds)])
     found = design.merge(table[table["status"] == "ok"], on="spec_hash", validate="one_to_one")
     if found.empty:
         raise ValueError(
@@ -90,6 +82,24 @@ def for_laws(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     ).reset_index(drop=True)
 
 
+def truncated(table: pd.DataFrame) -> pd.DataFrame:
+    """Read what a truncation says: students that see a number of tokens or a share of the probability.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of a runs table.
+
+    Returns
+    -------
+    pandas.DataFrame
+        All rows, and beside the columns of the table ``keep`` ("top_k" or "top_p"), ``number`` (k or p) and
+        ``missing`` ("renormalise" or "tail"); empty where nothing, or the likeliest token alone, is kept.
+    """
+    rule = table["truncation"].astype("string").str.extract(r"^(top_[kp])=([\d.]+), (\w+)$")
+    return table.assign(keep=rule[0], number=rule[1].astype("Float64").astype(float), missing=rule[2])
+
+
 def missing(table: pd.DataFrame, preset: str, protocol: str, *, seeds: int | None = None) -> int:
     """Count the runs of a protocol that a table does not hold, or holds as diverged.
 
@@ -106,11 +116,15 @@ def missing(table: pd.DataFrame, preset: str, protocol: str, *, seeds: int | Non
     -------
     int
         Number of runs.
+
+    Raises
+    ------
+    ValueError
+        For a preset or a protocol that is not known.
     """
-    scale = SCALES[preset]
-    wanted = {each.name: each for each in of_scale(scale)}[protocol].runs(scale, seeds)
+    scale, (wanted,) = find(preset, [protocol])
     ended = set(table.loc[table["status"] == "ok", "spec_hash"])
-    return sum(spec.spec_hash not in ended for spec in wanted)
+    return sum(spec.spec_hash not in ended for spec in wanted.runs(scale, seeds))
 
 
 def _design(spec: RunSpec, budgets: Sequence[float]) -> dict[str, float | str]:

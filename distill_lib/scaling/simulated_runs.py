@@ -72,30 +72,17 @@ def simulate_runs(
 
 def _row(spec: RunSpec, losses: dict[str, float]) -> dict[str, object]:
     L = losses[spec.spec_hash]
-    row: dict[str, object] = dict.fromkeys(runs.COLUMNS) | {
-        "run": spec.run,
-        "protocol": spec.protocol,
-        "objective": spec.objective,
-        "split": spec.split,
+    row: dict[str, object] = dict.fromkeys(runs.COLUMNS) | spec.row
+    row |= {
         "corpus": f"{spec.corpus.name}-simulated",
-        "n_layers": spec.model.n_layers,
-        "d_model": spec.model.d_model,
-        "seq_len": spec.model.seq_len,
-        "vocab_size": spec.model.vocab_size,
-        "N": spec.model.N,
-        "D": spec.D,
         # No blind guess is worse than a uniform one, whatever the law says of very short runs.
         "L": min(L, math.log(spec.model.vocab_size)),
         "L_se": 0.0,
-        "lr": spec.lr,
-        "seed": spec.seed,
         "status": "ok",
         "tokens_per_s": 1.0,
-        "flops": spec.flops,
         "device": "simulated",
         "seconds": 1.0,
         "commit": "simulated",
-        "spec_hash": spec.spec_hash,
     }
     if isinstance(spec.teacher, RunSpec):
         row |= {
@@ -103,11 +90,5 @@ def _row(spec: RunSpec, losses: dict[str, float]) -> dict[str, object]:
             "N_T": spec.teacher.model.N,
             "D_T": spec.teacher.D,
             "L_T": min(losses[spec.teacher.spec_hash], math.log(spec.teacher.model.vocab_size)),
-            "lam": spec.lam,
-            "tau": spec.tau,
-            "direction": spec.direction,
-            "beta": spec.beta,
-            "truncation": None if spec.truncation is None else str(spec.truncation),
-            "distilled_share": spec.distilled_share,
         }
     return row

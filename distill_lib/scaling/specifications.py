@@ -423,6 +423,32 @@ class RunSpec(_Spec):
         asked = self.distilled_steps * self.batch_tokens
         return 3 * self.model.architecture.flops_forward * self.D + teacher * asked
 
+    @property
+    def row(self) -> dict[str, Any]:
+        """Columns of the runs table that the specification alone decides."""
+        return {
+            "run": self.run,
+            "protocol": self.protocol,
+            "objective": self.objective,
+            "split": self.split,
+            "n_layers": self.model.n_layers,
+            "d_model": self.model.d_model,
+            "seq_len": self.model.seq_len,
+            "vocab_size": self.model.vocab_size,
+            "N": self.model.N,
+            "D": self.D,
+            "lam": self.lam,
+            "tau": self.tau,
+            "direction": self.direction,
+            "beta": self.beta,
+            "truncation": None if self.truncation is None else str(self.truncation),
+            "distilled_share": self.distilled_share,
+            "lr": self.lr,
+            "seed": self.seed,
+            "flops": self.flops,
+            "spec_hash": self.spec_hash,
+        }
+
     def distilled_from(
         self,
         teacher: "RunSpec | OracleSpec",

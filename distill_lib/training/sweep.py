@@ -379,28 +379,7 @@ def row_of(spec: RunSpec, measures: dict[str, Any], rows: dict[str, dict[str, An
     dict
         Value by column.
     """
-    row: dict[str, Any] = {
-        "run": spec.run,
-        "protocol": spec.protocol,
-        "objective": spec.objective,
-        "split": spec.split,
-        "n_layers": spec.model.n_layers,
-        "d_model": spec.model.d_model,
-        "seq_len": spec.model.seq_len,
-        "vocab_size": spec.model.vocab_size,
-        "N": spec.model.N,
-        "D": spec.D,
-        "lam": spec.lam,
-        "tau": spec.tau,
-        "direction": spec.direction,
-        "beta": spec.beta,
-        "truncation": None if spec.truncation is None else str(spec.truncation),
-        "distilled_share": spec.distilled_share,
-        "lr": spec.lr,
-        "seed": spec.seed,
-        "flops": spec.flops,
-        "spec_hash": spec.spec_hash,
-    }
+    row = spec.row
     if spec.teacher is not None:
         teacher = rows[spec.teacher.spec_hash]
         row |= {"teacher_run": teacher["run"]} | {f"{name}_T": teacher[name] for name in ("N", "D", "L")}
