@@ -26,6 +26,9 @@ from .scaling import statements as statements
 from .scaling.accelerators import parse_fleet as parse_fleet
 from .scaling.architecture import forward_flops as forward_flops
 from .scaling.best_settings import best_settings as best_settings
+from .scaling.breaks import BreakEven as BreakEven
+from .scaling.breaks import break_even as break_even
+from .scaling.breaks import remaining_gap as remaining_gap
 from .scaling.comparison import mean_interval as mean_interval
 from .scaling.comparison import paired_students as paired_students
 from .scaling.coverage import coverage as coverage
@@ -33,7 +36,10 @@ from .scaling.coverage import read_coverage_studies as read_coverage_studies
 from .scaling.crossover import crossover as crossover
 from .scaling.fitting import fit_distillation_law as fit_distillation_law
 from .scaling.fitting import fit_supervised_law as fit_supervised_law
+from .scaling.irreducible import profile_of_E as profile_of_E
 from .scaling.isoflop import fit_isoflops as fit_isoflops
+from .scaling.lack_of_fit import LackOfFit as LackOfFit
+from .scaling.lack_of_fit import lack_of_fit as lack_of_fit
 from .scaling.law_draws import draw_published_laws as draw_published_laws
 from .scaling.laws import DistillationLaw as DistillationLaw
 from .scaling.laws import SupervisedLaw as SupervisedLaw
@@ -59,9 +65,11 @@ from .scaling.specifications import RunSpec as RunSpec
 from .scaling.storage import logit_storage as logit_storage
 from .scaling.teachers import read_teachers as read_teachers
 from .scaling.teachers_compared import beyond_the_loss as beyond_the_loss
+from .scaling.teachers_compared import errors_by_teacher as errors_by_teacher
 from .scaling.teachers_compared import over_seeds as over_seeds
 from .scaling.teachers_compared import rises as rises
 from .scaling.teachers_compared import teachers_compared as teachers_compared
+from .scaling.teachers_compared import trend_of_errors as trend_of_errors
 from .scaling.valleys import valleys as valleys
 from .scaling.yielding import YieldingLaw as YieldingLaw
 from .scaling.yielding import fit_yielding_law as fit_yielding_law

@@ -76,6 +76,7 @@ from distill_lib.figures.isoflop_runs import (
 )
 from distill_lib.figures.kernel_regression import fig10_kernel_regression, kernel_gap_by_norms
 from distill_lib.figures.ladder import depth_and_width, learning_curves
+from distill_lib.figures.laws_of_runs import break_of_runs, errors_of_teachers, profiles_of_E
 from distill_lib.figures.learning_rates import fig53_learning_rates, learning_rate_transfer
 from distill_lib.figures.limits import fig36_supervised_curves, fig40_infinite_data
 from distill_lib.figures.mapping_problem import (
@@ -131,6 +132,7 @@ from distill_lib.scaling.wording import count
 
 __all__ = [
     "bill_of_a_distillation",
+    "break_of_runs",
     "bugs_and_checks",
     "coefficients_compared",
     "compute_optimal_by_two_counts",
@@ -142,6 +144,7 @@ __all__ = [
     "distillation_advantage",
     "error_of_6ND",
     "errors_at_points",
+    "errors_of_teachers",
     "fig01_student_against_teacher",
     "fig02_student_isoflops",
     "fig03a_teacher_isoflops",
@@ -217,6 +220,7 @@ __all__ = [
     "paired_students",
     "plan_charts",
     "profile_bias",
+    "profiles_of_E",
     "reading_a_log",
     "ridge_of_draws",
     "scale_of_jensen_shannon",

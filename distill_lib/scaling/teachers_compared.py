@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import stats
 
-from distill_lib.scaling.comparison import mean_interval, rise_from_the_best
+from distill_lib.scaling.comparison import MeanInterval, mean_interval, rise_from_the_best
 
 
 def over_seeds(table: pd.DataFrame, by: Sequence[str], value: str = "L") -> pd.DataFrame:
@@ -162,3 +164,74 @@ def beyond_the_loss(table: pd.DataFrame, *, value: str = "L") -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows).set_index("N")
+
+
+def errors_by_teacher(students: pd.DataFrame, residuals: ArrayLike) -> pd.DataFrame:
+    """Average a law's errors over the students of each teacher: what its loss does not say shows up here.
+
+    Parameters
+    ----------
+    students : pandas.DataFrame
+        Distilled rows with ``teacher_run``, ``N_T``, ``D_T`` and ``L_T``.
+    residuals : array_like
+        ln of predicted over observed loss, one per row, as ``fit.residuals`` of the distillation law.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per teacher, indexed by its run: ``N_T``, ``D_T``, ``L_T``, ``M_T`` (its tokens per parameter),
+        ``error`` (mean of predicted over observed, less one; below zero where students are worse than the
+        teacher's loss says) and ``students``, how many there are.
+
+    Raises
+    ------
+    ValueError
+        For another number of residuals than rows.
+    """
+    found = np.asarray(residuals, dtype=float)
+    if found.shape != (len(students),):
+        raise ValueError(
+            f"residuals has shape {list(found.shape)} for {len(students)} students; give one for each"
+        )
+    groups = students.assign(error=np.expm1(found)).groupby("teacher_run")
+    table = groups.agg(
+        N_T=("N_T", "first"),
+        D_T=("D_T", "first"),
+        L_T=("L_T", "first"),
+        error=("error", "mean"),
+        students=("error", "size"),
+    ).astype({"N_T": float, "D_T": float, "L_T": float})
+    table.insert(3, "M_T", table["D_T"] / table["N_T"])
+    return table
+
+
+def trend_of_errors(table: pd.DataFrame, quantity: str, *, level: float = 0.95) -> MeanInterval:
+    """Ask whether errors by teacher lean one way with a quantity of the teacher, such as its tokens per parameter.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `errors_by_teacher` returns it; every teacher counts once.
+    quantity : str
+        A column of it.
+    level : float
+        Confidence level.
+
+    Returns
+    -------
+    MeanInterval
+        Slope of the error per factor of ten of the quantity, with Student's t interval; teachers are taken as independent.
+
+    Raises
+    ------
+    ValueError
+        For fewer than four teachers, or a quantity that is the same for all.
+    """
+    x = np.log10(table[quantity].to_numpy(dtype=float))
+    if len(x) < 4 or np.ptp(x) == 0.0:
+        raise ValueError(
+            f"table: {len(x)} teachers with {len(np.unique(x))} values of {quantity}; a trend needs four teachers that differ"
+        )
+    line: Any = stats.linregress(x, table["error"].to_numpy(dtype=float))
+    half = float(stats.t.ppf(0.5 + level / 2.0, len(x) - 2) * line.stderr)
+    return MeanInterval(float(line.slope), half, float(line.stderr * np.sqrt(len(x))), len(x), level)

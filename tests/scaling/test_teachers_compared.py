@@ -8,7 +8,14 @@ import pytest
 
 from distill_lib.scaling.best_settings import best_settings
 from distill_lib.scaling.comparison import mean_interval, rise_from_the_best
-from distill_lib.scaling.teachers_compared import beyond_the_loss, over_seeds, rises, teachers_compared
+from distill_lib.scaling.teachers_compared import (
+    beyond_the_loss,
+    errors_by_teacher,
+    over_seeds,
+    rises,
+    teachers_compared,
+    trend_of_errors,
+)
 
 
 def gap(noise: float, seeds: int = 8) -> pd.DataFrame:
@@ -165,3 +172,32 @@ def test_a_few_teachers_cannot_test_a_curve():
     few = many_teachers(bias=0.0)
     with pytest.raises(ValueError, match="5 teachers; at least six"):
         beyond_the_loss(few[few["teacher_run"].isin([f"t{n}" for n in range(5)])])
+
+
+def taught(noise: float = 0.0) -> tuple[pd.DataFrame, np.ndarray]:
+    """Students whose law errs by -1 % for each factor of ten by which a teacher is trained less."""
+    rng = np.random.default_rng(2)
+    rows, residuals = [], []
+    for number, M in enumerate(np.logspace(0, 2, 9)):
+        for _ in range(4):
+            rows.append({"teacher_run": f"t{number}", "N_T": 1e4, "D_T": 1e4 * M, "L_T": 3.0})
+            residuals.append(np.log1p(0.01 * (np.log10(M) - 2.0)) + noise * rng.standard_normal())
+    return pd.DataFrame(rows), np.array(residuals)
+
+
+def test_errors_are_averaged_over_the_students_of_a_teacher():
+    table = errors_by_teacher(*taught())
+    assert table.loc["t0", "error"] == pytest.approx(-0.02)
+    assert table.loc["t8", ["M_T", "students"]].tolist() == pytest.approx([100.0, 4])
+
+
+def test_a_trend_over_teachers_comes_back_with_its_interval():
+    table = errors_by_teacher(*taught(noise=0.003))
+    trend = trend_of_errors(table, "M_T")
+    assert trend.low < 0.01 < trend.high
+    assert trend.low > 0
+    assert trend.n == 9
+    with pytest.raises(ValueError, match="9 teachers with 1 values of N_T"):
+        trend_of_errors(table, "N_T")
+    with pytest.raises(ValueError, match=r"shape \[2\] for 36 students"):
+        errors_by_teacher(taught()[0], [0.0, 0.1])
