@@ -26,6 +26,7 @@ from .scaling import statements as statements
 from .scaling.accelerators import parse_fleet as parse_fleet
 from .scaling.architecture import forward_flops as forward_flops
 from .scaling.best_settings import best_settings as best_settings
+from .scaling.best_settings import differences_from as differences_from
 from .scaling.breaks import BreakEven as BreakEven
 from .scaling.breaks import break_even as break_even
 from .scaling.breaks import remaining_gap as remaining_gap

@@ -138,3 +138,39 @@ def test_which_teachers_help(monkeypatch: pytest.MonkeyPatch):
         return -5.0 if row["N"] == small or row["budget_T"] == best else 5.0
 
     assert verdict(monkeypatch, "c60", with_losses(table, as_the_paper)) == "same"
+
+
+def confident(soft: float, hard: float, growth: float = 1.1) -> pd.DataFrame:
+    """Students of both targets, two sizes and two lengths, off by so many percent."""
+    rows = []
+    for N in (10, 100):
+        for D in (200, 800):
+            for truncation, error in ((None, soft), ("top_token", hard)):
+                grown = error * (growth if D == 800 else 1.0)
+                rows.append(
+                    {"objective": "distilled", "N": N, "D": D, "truncation": truncation, "ece": grown / 100}
+                )
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("claim", "soft", "hard", "growth", "expected"),
+    [
+        ("c53", 0.5, 30, 1.1, "same"),
+        ("c53", 1.5, 30, 1.1, "trend"),
+        ("c53", 1.5, 3, 1.1, "differs"),
+        ("c53", 9, 30, 1.1, "differs"),
+        ("c54", 0.5, 30, 1.1, "trend"),
+        ("c54", 0.5, 5, 1.1, "differs"),
+        ("c55", 0.5, 30, 1.1, "trend"),
+        ("c55", 0.5, 30, 0.5, "differs"),
+    ],
+)
+def test_calibration_of_students(monkeypatch: pytest.MonkeyPatch, claim, soft, hard, growth, expected):
+    assert verdict(monkeypatch, claim, confident(soft, hard, growth)) == expected
+
+
+@pytest.mark.parametrize(("error", "expected"), [(0.005, "same"), (0.015, "trend"), (0.05, "differs")])
+def test_calibration_of_teachers(monkeypatch: pytest.MonkeyPatch, error, expected):
+    table = pd.DataFrame({"split": ["teacher", "student"], "run": ["t", "s"], "ece": [error, 0.9]})
+    assert verdict(monkeypatch, "c52", table) == expected

@@ -2,7 +2,9 @@
 
 A check is a function of the law that returns what it found; it is entered under the number that the claim has
 in ``data/paper/claims.csv``: :mod:`~distill_lib.ledger.law_checks` holds those of the laws,
-:mod:`~distill_lib.ledger.fit_checks` those of fits, :mod:`~distill_lib.ledger.run_checks` those of our own runs. Claims without a check stand as open, with what they wait for.
+:mod:`~distill_lib.ledger.fit_checks` those of fits, :mod:`~distill_lib.ledger.run_checks` those of our own runs and
+:mod:`~distill_lib.ledger.calibration_checks` those of their calibration. Claims without a check stand as open, with
+what they wait for.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import pandas as pd
 
 from distill_lib import paper
-from distill_lib.ledger import fit_checks, law_checks, run_checks
+from distill_lib.ledger import calibration_checks, fit_checks, law_checks, run_checks
 from distill_lib.ledger.registry import CHECKS, LAW_ACCURACY, VERDICTS, Finding, Verdict, check
 from distill_lib.scaling.laws import DistillationLaw, published_law
 
@@ -22,6 +24,7 @@ __all__ = [
     "WAITS_FOR",
     "Finding",
     "Verdict",
+    "calibration_checks",
     "check",
     "claims_ledger",
     "fit_checks",

@@ -201,8 +201,10 @@ def _flat_in_lambda(table: pd.DataFrame) -> Finding:
         f"from lambda = {claimed('c61'):g} to 1 the loss changes by {(flat.max(axis=1) - flat.min(axis=1)).max():.3f} nats at most, "
         f"from 0 to 1 by {steep.max():.3f}"
     )
-    inside = (flat.max(axis=1) - flat.min(axis=1)) < 0.5 * steep
-    return Finding(words, "same" if inside.all() else "trend" if inside.mean() > 0.5 else "differs")
+    moved = flat.max(axis=1) - flat.min(axis=1)
+    if (moved < LAW_ACCURACY * flat.min(axis=1)).all():
+        return Finding(words, "same")
+    return Finding(words, "trend" if (moved < 0.5 * steep).mean() > 0.5 else "differs")
 
 
 @check("c62")

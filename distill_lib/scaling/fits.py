@@ -166,7 +166,7 @@ class Fit:
             f"mean error {self.mean_error:.2%}, largest {np.abs(np.expm1(self.residuals)).max():.2%}",
             f"status: {self.status}",
         )
-        return "\n".join(textwrap.fill(line, 80, subsequent_indent="  ") for line in lines)
+        return "\n".join(textwrap.fill(line, 76, subsequent_indent="  ") for line in lines)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fit as plain values that survive JSON.

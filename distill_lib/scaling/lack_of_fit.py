@@ -47,6 +47,11 @@ class LackOfFit:
         """Mean absolute error that a true form would have, were the errors of seeds normal."""
         return float(np.sqrt(2.0 / np.pi) * self.seeds)
 
+    def percent(self) -> pd.Series:
+        """Return the errors in percent, for reading: rms and its parts, then the mean and the least possible mean."""
+        names = ("rms", "seeds", "form", "mean_error", "least")
+        return pd.Series({name: 100.0 * getattr(self, name) for name in names}, name="percent")
+
 
 def lack_of_fit(residuals: ArrayLike, configurations: pd.DataFrame) -> LackOfFit:
     """Split the error of a fit into what seeds explain and what is left to the form.

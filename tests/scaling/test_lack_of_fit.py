@@ -23,6 +23,8 @@ def test_both_parts_come_back():
     assert found.seeds == pytest.approx(0.006, rel=0.05)
     assert found.form == pytest.approx(0.004, rel=0.1)
     assert (found.runs, found.configurations, found.repeated) == (1200, 400, 400)
+    shown = found.percent()
+    assert shown["rms"] ** 2 == pytest.approx(shown["seeds"] ** 2 + shown["form"] ** 2)
 
 
 def test_a_true_form_errs_by_what_seeds_explain():

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from distill_lib.scaling.best_settings import best_settings
+from distill_lib.scaling.best_settings import best_settings, differences_from
 from distill_lib.scaling.comparison import mean_interval, rise_from_the_best
 from distill_lib.scaling.teachers_compared import (
     beyond_the_loss,
@@ -201,3 +201,32 @@ def test_a_trend_over_teachers_comes_back_with_its_interval():
         trend_of_errors(table, "N_T")
     with pytest.raises(ValueError, match=r"shape \[2\] for 36 students"):
         errors_by_teacher(taught()[0], [0.0, 0.1])
+
+
+def switched() -> pd.DataFrame:
+    """Students that lose 0.1 per unit of share, whatever luck their seed has; all distilled has an empty field."""
+    rows = []
+    for seed in range(4):
+        common = {"N": 10, "D": 100, "seed": seed, "split": "student"}
+        luck = 0.5 * seed
+        rows.append(common | {"objective": "supervised", "N_T": np.nan, "share": np.nan, "L": 4.0 + luck})
+        for share in (0.25, 0.75, 1.0):
+            field = np.nan if share == 1.0 else share
+            loss = 4.0 + luck - 0.1 * share + 0.001 * seed * (share < 1)
+            rows.append(common | {"objective": "distilled", "N_T": 50, "share": field, "L": loss})
+    return pd.DataFrame(rows)
+
+
+def test_each_value_is_set_against_the_reference_seed_by_seed():
+    found = differences_from(switched(), "share", 1.0, alone=0.0).set_index("share")
+    assert list(found.index) == [0.0, 0.25, 0.75]
+    assert found["difference"].tolist() == pytest.approx([0.1, 0.0765, 0.0265])
+    assert found.loc[0.75, "low"] < 0.0265 < found.loc[0.75, "high"]
+    assert set(found["seeds"]) == {4}
+    assert list(differences_from(switched(), "share", 1.0)["share"]) == [0.25, 0.75]
+
+
+def test_one_seed_gives_no_interval():
+    table = switched()
+    with pytest.raises(ValueError, match="at least two seeds"):
+        differences_from(table[table["seed"] == 0], "share", 1.0)
