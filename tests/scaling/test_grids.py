@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
-from distill_lib.scaling import prices, protocols
+from distill_lib.scaling import designs, prices, protocols
 from distill_lib.scaling.protocols import PROTOCOLS, of_scale, preset, teacher
 from distill_lib.scaling.scales import FULL, FULL_LANGUAGE, MINI, MINI_LANGUAGE, SCALES, SMOKE
 from distill_lib.scaling.specifications import CorpusSpec, OracleSpec, RunSpec
@@ -123,4 +125,44 @@ def test_a_price_list_is_of_a_scale():
 
 def test_protocols_are_named_after_their_functions():
     for name, each in PROTOCOLS.items():
-        assert getattr(protocols, name) is each.build
+        assert getattr(protocols, name) is each
+        assert each.build.__name__ == name
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("depths", "f042e1caea290953"),
+        ("full", "3cedddf201e270f4"),
+        ("full-language", "f6f5a00e81419a5c"),
+        ("learning-rates", "4f0edc3ba228c25e"),
+        ("mini", "a301557677a3d915"),
+        ("mini-language", "c7f91da7592d96d1"),
+        ("smoke", "0467f6a0367c46c7"),
+        ("smoke-language", "b39271f12559c03a"),
+    ],
+)
+def test_presets_ask_for_the_runs_that_committed_tables_hold(name: str, digest: str):
+    """A new hash or label is another run: it goes with new rows in data/runs, never with a clean-up."""
+    asked = "\n".join(f"{spec.protocol} {spec.spec_hash}" for spec in preset(name))
+    assert hashlib.sha256(asked.encode()).hexdigest()[:16] == digest
+
+
+def test_a_protocol_is_named_after_the_function_that_builds_it():
+    @designs.protocol("nothing", "1", seeds=2)
+    def one_run(scale, seeds):
+        return (scale.run("one_run", scale.widths[0], 1e5, seed=seed) for seed in range(seeds))
+
+    assert (one_run.name, one_run.identifies, one_run.figures) == ("one_run", "nothing", ("1",))
+    assert one_run.runs(SMOKE) == list(one_run(SMOKE, 2))
+    with pytest.raises(ValueError, match="seeds=0: at least one is needed"):
+        one_run.runs(SMOKE, 0)
+
+
+def test_both_students_meet_a_small_a_middling_and_a_large_teacher():
+    pairs = list(designs.students_and_teachers(MINI, "mixing", 1))
+    assert [one.model.d_model for one, _ in pairs] == [16] * 3 + [32] * 3
+    assert [source.model.d_model for _, source in pairs] == [16, 32, 64] * 2
+    assert {source.split for _, source in pairs} == {"teacher"}
+    small, large = designs.both_students(MINI, "mixing", 0)
+    assert large.D == pytest.approx(2 * small.D, rel=0.01)
