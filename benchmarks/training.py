@@ -1,10 +1,12 @@
 """How fast models are trained: against the machine's matrix products, and a grid against a plain loop.
 
-Run it from the repository: ``python benchmarks/training.py``; about five minutes on two idle cores. Three parts:
+Run it from the repository: ``python benchmarks/training.py``; about five minutes on two idle cores. Four parts:
 
 - *rungs*: tokens per second of one run in one thread at each width, and the share of the measured peak of
   matrix products that its counted FLOPs are;
 - *logits*: what a pass of the teacher costs at each width, and what keeping its logits costs instead;
+- *truncated*: what the likeliest tokens of a teacher cost a student of these alone, cut from all kept logits or
+  kept as they are;
 - *grid*: a teacher and its students, once as a sweep of two workers of one thread each, once by a loop as in a
   tutorial: PyTorch's default threads, logits of both models and ``kl_div``, the teacher asked at every step,
   AdamW and clipping by default, the loss logged at every step. Model, text, order and schedule are the same,
@@ -32,8 +34,11 @@ import torch.nn.functional as F
 from distill_lib.scaling.specifications import CorpusSpec, ModelSpec, RunSpec
 from distill_lib.training.corpus import Corpus, open_corpus
 from distill_lib.training.evaluation import evaluate
+from distill_lib.training.kept_forms import AllLogits, KeptForm, LikeliestTokens
 from distill_lib.training.logit_cache import LogitCache, half, worth_caching
 from distill_lib.training.model import Decoder
+from distill_lib.training.sharing import bytes_per_token
+from distill_lib.training.sparse_teachers import top_k
 from distill_lib.training.sweep import run_sweep
 from distill_lib.training.trainer import rate, train
 
@@ -106,6 +111,31 @@ def logits(corpus: Corpus, widths: list[int], repeats: int) -> None:
             f"teacher d = {d_model:3d}: a pass {asked * per:5.2f} us a token, building {built * per:5.2f}, "
             f"reading with the hash {taken * per:5.2f}; kept for {fewest} students or more"
         )
+
+
+def truncated(corpus: Corpus, d_model: int, ks: list[int], repeats: int) -> None:
+    """Print bytes and times of a truncated student's view of 256 windows, for each number of tokens seen."""
+    order = corpus.order("student", 64, 512 * 64, seed=0)
+    teacher = Decoder(ModelSpec(d_model=d_model)).requires_grad_(False)
+    V, per = corpus.vocab_size, 1e6 / (256 * 64)
+    with tempfile.TemporaryDirectory() as folder:
+
+        def read(form: KeptForm, k: int | None = None) -> None:
+            opened = LogitCache(Path(folder), "teacher", teacher, corpus, "student", 64, form=form)
+            for first in range(0, 256, 16):
+                seen = opened.logits(order, first, 16)
+                if k is not None:
+                    top_k(seen, k, missing="tail")
+
+        for k in ks:
+            kept = LikeliestTokens(V, k, 1.0, "tail")
+            cut, taken = (
+                least(lambda work=work: read(*work), repeats) for work in ((AllLogits(V), k), (kept,))
+            )
+            print(
+                f"top-{k:3d}: {bytes_per_token(V, k):5,d} bytes a token against {bytes_per_token(V):,d}, "
+                f"read in {taken * per:5.2f} us a token; cut from all logits, read and hash included: {cut * per:5.2f}"
+            )
 
 
 def grid(options: argparse.Namespace) -> list[RunSpec]:
@@ -191,13 +221,16 @@ def compare(cache: str, options: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parts = ["rungs", "logits", "grid"]
+    parts = ["rungs", "logits", "truncated", "grid"]
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
     parser.add_argument("--widths", type=int, nargs="+", default=[16, 24, 32, 48, 64])
     parser.add_argument("--rung-tokens", type=int, default=2**17)
     parser.add_argument("--teacher", type=int, default=64)
     parser.add_argument("--teacher-tokens", type=int, default=2**18)
     parser.add_argument("--students", type=int, nargs="+", default=[16, 24, 32])
+    parser.add_argument(
+        "--seen", type=int, nargs="+", default=[1, 8, 64], help="tokens of a truncated teacher"
+    )
     parser.add_argument("--tokens", type=int, default=2**17, help="of the shorter half of the students")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--eval-tokens", type=int, default=2**15)
@@ -215,6 +248,8 @@ def main() -> None:
             rungs(corpus, options.widths, options.rung_tokens, options.repeats)
         if "logits" in options.parts:
             logits(corpus, options.widths, options.repeats)
+        if "truncated" in options.parts:
+            truncated(corpus, options.teacher, options.seen, options.repeats)
         if "grid" in options.parts:
             compare(cache, options)
 

@@ -5,16 +5,19 @@ whether its logits are kept or not: the loss moves by less than 1e-5 nats, and a
 with the cache and without it (wherever the teacher's rows do not depend on the batch that they stand in, as
 measured on the CPU). So nothing hangs on the cache but time: it may be lost, damaged or full.
 
-The windows of a run are cut into chunks in reading order. A chunk is one file: a header of 1,024 bytes, then
-the numbers. It is known by the windows in it, built by the first student that comes to it while others wait
-for that chunk alone, and believed after its hash was checked, once in a process.
+What is kept is all that a student sees (`kept_forms`): every logit, or the likeliest tokens and the mass of the
+others. The windows of a run are cut into chunks in reading order. A chunk is one file: a header of 1,024 bytes,
+then the numbers. It is known by the windows in it, built by the first student that comes to it while others
+wait for that chunk alone, and believed after its hash was checked, once in a process.
 """
 
 import contextlib
 import json
+import math
 import os
 from collections.abc import Callable
 from hashlib import sha256
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,10 @@ from distill_lib.scaling.specifications import ModelSpec
 from distill_lib.training.cache import key_of, lock_for, new_file
 from distill_lib.training.corpus import Corpus
 from distill_lib.training.devices import half_precision
+from distill_lib.training.kept_forms import AllLogits, KeptForm
 from distill_lib.training.language_corpus import LanguageCorpus
+from distill_lib.training.sharing import bytes_per_token
+from distill_lib.training.sparse_teachers import SparseTeacher
 
 _FORMAT = 1
 _HEADER = 1024  # bytes
@@ -53,7 +59,7 @@ def half(logits: Tensor) -> Tensor:
     return (logits - logits.amax(-1, keepdim=True)).half()
 
 
-def worth_caching(teacher: ModelSpec, students: int) -> bool:
+def worth_caching(teacher: ModelSpec, students: int, k: int | None = None) -> bool:
     """Tell whether students that read the same windows save time by keeping their teacher's logits.
 
     Parameters
@@ -62,6 +68,8 @@ def worth_caching(teacher: ModelSpec, students: int) -> bool:
         The teacher.
     students : int
         Students that read the same windows.
+    k : int or None
+        Likeliest tokens that are kept; None for all logits.
 
     Returns
     -------
@@ -70,7 +78,7 @@ def worth_caching(teacher: ModelSpec, students: int) -> bool:
         write, and a read and a check for each. Times are those of one CPU core (``benchmarks/training.py``).
     """
     forward = teacher.architecture.flops_forward / 36e9 + 2e-6  # s per token
-    size = 2 * teacher.vocab_size  # bytes per token
+    size = bytes_per_token(teacher.vocab_size, k)
     write, read = size / 0.45e9, size / 1.3e9  # s per token; the hash is in both
     return (students - 1) * (forward - read) > write
 
@@ -97,6 +105,8 @@ class LogitCache:
         teacher is asked instead.
     note : callable or None
         Called with a line for people when logits are built again or cannot be kept.
+    form : AllLogits, LikeliestTokens or None
+        What is kept; None for all logits.
     """
 
     def __init__(
@@ -110,16 +120,18 @@ class LogitCache:
         *,
         limit: int = 2 * 10**9,
         note: Callable[[str], None] | None = None,
+        form: KeptForm | None = None,
     ) -> None:
         self._root, self._name = folder, name
         self._teacher, self._corpus, self._part, self._seq_len = teacher, corpus, part, seq_len
         self._limit, self._note = limit, note or (lambda line: None)
+        self._form = AllLogits(corpus.vocab_size) if form is None else form
         self._full = False
         self._checked: set[tuple[Path, int]] = set()
-        self._chunk: tuple[int, NDArray[np.float16] | None] = (-1, None)
+        self._chunk: tuple[int, list[NDArray[Any]] | None] = (-1, None)
 
-    def logits(self, order: NDArray[np.int64], first: int, count: int) -> Tensor | None:
-        """Read the logits of windows that follow each other in an order.
+    def logits(self, order: NDArray[np.int64], first: int, count: int) -> Tensor | SparseTeacher | None:
+        """Read what is kept for windows that follow each other in an order.
 
         Parameters
         ----------
@@ -132,8 +144,9 @@ class LogitCache:
 
         Returns
         -------
-        Tensor or None
-            Logits [count, T, V], float16 on the CPU; None if they cannot be kept: ask the teacher.
+        Tensor, SparseTeacher or None
+            Logits [count, T, V], float16 on the CPU, or the likeliest tokens at positions [count, T]; None if
+            they cannot be kept: ask the teacher.
         """
         pieces = []
         while count:
@@ -143,23 +156,26 @@ class LogitCache:
             chunk = self._chunk[1]
             if chunk is None:
                 return None
-            taken = min(count, len(chunk) - row)
-            pieces.append(chunk[row : row + taken])
+            taken = min(count, len(chunk[0]) - row)
+            pieces.append([part[row : row + taken] for part in chunk])
             first, count = first + taken, count - taken
         # A copy, since torch does not take memory that must not be written.
-        return torch.from_numpy(np.concatenate(pieces))
+        return self._form.teacher([np.concatenate(part) for part in zip(*pieces, strict=True)])
 
-    def _open(self, windows: NDArray[np.int64]) -> NDArray[np.float16] | None:
-        """Map a chunk, building it first if need be; None if there is no room."""
+    def _open(self, windows: NDArray[np.int64]) -> list[NDArray[Any]] | None:
+        """Map the parts of a chunk, building it first if need be; None if there is no room."""
         header: dict[str, Any] = {
             "format": _FORMAT,
             "teacher": self._name,
             "corpus": self._corpus.id,
             "part": self._part,
             "windows": sha256(windows.tobytes()).hexdigest(),
-            "dtype": "float16",
             "shape": [len(windows), self._seq_len, self._corpus.vocab_size],
+            **self._form.name,
         }
+        places = len(windows), self._seq_len
+        parts = [(np.dtype(kind), (*places, *shape)) for kind, shape in self._form.columns]
+        sizes = [kind.itemsize * math.prod(shape) for kind, shape in parts]
         path = self._root / self._name / f"{key_of(header)}.logits"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -168,12 +184,16 @@ class LogitCache:
                 if fault is not None:
                     if path.exists():
                         self._note(f"kept logits {path.name} are damaged ({fault}): building them again")
-                    if not self._room_for(2 * int(np.prod(header["shape"]))):
+                    if not self._room_for(sum(sizes)):
                         return None
                     self._build(path, header, windows)
                 with contextlib.suppress(OSError):
                     os.utime(path)  # least recently used ones make room first
-                return np.memmap(path, np.float16, "r", offset=_HEADER, shape=tuple(header["shape"]))
+                starts = accumulate(sizes[:-1], initial=_HEADER)
+                return [
+                    np.memmap(path, kind, "r", offset=start, shape=shape)
+                    for (kind, shape), start in zip(parts, starts, strict=True)
+                ]
         except OSError as error:
             self._give_up(f"{error.strerror or error}")
             return None
@@ -206,8 +226,8 @@ class LogitCache:
             for first in range(0, len(windows), _BATCH):
                 index = windows[first : first + _BATCH]
                 batch = torch.from_numpy(self._corpus.windows(self._part, index, self._seq_len)).to(device)
-                rows.append(half(self._teacher(batch[:, :-1])).cpu().numpy())
-        data = np.concatenate(rows).tobytes()
+                rows.append(self._form.parts(half(self._teacher(batch[:, :-1]))))
+        data = b"".join(np.concatenate(part).tobytes() for part in zip(*rows, strict=True))
         whole = header | {"sha256": sha256(data).hexdigest()}
         with new_file(path, durable=False) as file:  # its hash tells if a crash left half of it
             file.write(json.dumps(whole).encode().ljust(_HEADER))

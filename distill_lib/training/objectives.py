@@ -12,7 +12,9 @@ from distill_lib.training.sources import CorpusError
 from distill_lib.training.sparse_teachers import SparseTeacher, top_k, top_p
 
 
-def step_loss(spec: RunSpec, logits: Tensor, labels: Tensor, teacher_logits: Tensor | None) -> Tensor:
+def step_loss(
+    spec: RunSpec, logits: Tensor, labels: Tensor, teacher_logits: Tensor | SparseTeacher | None
+) -> Tensor:
     """Loss of one step; without a look at whether it is a number, which would wait for the device.
 
     Dense logits go through `kd_loss`: at widths of tens and a vocabulary of hundreds the loss that is fused
@@ -26,8 +28,8 @@ def step_loss(spec: RunSpec, logits: Tensor, labels: Tensor, teacher_logits: Ten
         The student's logits [B, T, V].
     labels : Tensor
         Next tokens [B, T].
-    teacher_logits : Tensor or None
-        The teacher's logits [B, T, V]; None at a supervised step.
+    teacher_logits : Tensor, SparseTeacher or None
+        The teacher's logits [B, T, V], or what was kept of them; None at a supervised step.
 
     Returns
     -------
@@ -51,15 +53,15 @@ def step_loss(spec: RunSpec, logits: Tensor, labels: Tensor, teacher_logits: Ten
     )
 
 
-def seen_teacher(spec: RunSpec, teacher_logits: Tensor) -> Tensor | SparseTeacher:
+def seen_teacher(spec: RunSpec, teacher_logits: Tensor | SparseTeacher) -> Tensor | SparseTeacher:
     """Cut a teacher's logits down to what the student is to see of them (Eq 55).
 
     Parameters
     ----------
     spec : RunSpec
         The run: its truncation, and the temperature at which shares are counted.
-    teacher_logits : Tensor
-        The teacher's logits [..., V].
+    teacher_logits : Tensor or SparseTeacher
+        The teacher's logits [..., V]; what was cut before stays as it is.
 
     Returns
     -------
@@ -67,7 +69,7 @@ def seen_teacher(spec: RunSpec, teacher_logits: Tensor) -> Tensor | SparseTeache
         All of them without a truncation. The likeliest token alone, renormalised, is a hard label.
     """
     cut = spec.truncation
-    if cut is None:
+    if cut is None or isinstance(teacher_logits, SparseTeacher):
         return teacher_logits
     assert spec.tau is not None
     if cut.keep == "top_p":

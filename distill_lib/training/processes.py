@@ -30,7 +30,7 @@ class Order:
     measured : bool
         Whether it is in the table already, so that its weights alone are wanted.
     sharing : int
-        Runs of the sweep, this one among them, that read the same windows with the same teacher.
+        Runs of the sweep, this one among them, that share what is kept of their teacher's logits.
     cost : float
         Work that it makes: seconds on one thread, as predicted.
     reported : float

@@ -91,6 +91,34 @@ class SparseTeacher:
         rule = "one at most" if self.tail is None else "one, with the tail"
         _refuse("sum of probabilities", total, bad, rule)
 
+    @classmethod
+    def trusted(
+        cls, ids: Tensor, logprobs: Tensor, vocab_size: int, tail: Tensor | None = None, tau: float = 1.0
+    ) -> SparseTeacher:
+        """Make one of what was looked at before, such as what a hash vouches for, without the cost of looking again.
+
+        Parameters
+        ----------
+        ids : Tensor
+            Kept tokens [..., k], as in the class.
+        logprobs : Tensor
+            Logarithms of their probabilities [..., k].
+        vocab_size : int
+            Size of the vocabulary.
+        tail : Tensor or None
+            Logarithm of the mass of the others [...]; None leaves it out.
+        tau : float
+            Temperature of the probabilities.
+
+        Returns
+        -------
+        SparseTeacher
+            The same as the class would make of valid arguments.
+        """
+        teacher = object.__new__(cls)
+        teacher.__dict__.update(ids=ids, logprobs=logprobs, vocab_size=vocab_size, tail=tail, tau=tau)
+        return teacher
+
     @property
     def shape(self) -> torch.Size:
         """Shape [...] of the positions."""
@@ -473,6 +501,4 @@ def _refuse(name: str, values: Tensor, bad: Tensor, rule: str) -> None:
 
 def _unchecked(teacher: SparseTeacher, **changes: Any) -> SparseTeacher:
     """Copy with changes that cannot make it invalid, without the cost of looking again."""
-    copy = object.__new__(SparseTeacher)
-    copy.__dict__.update(vars(teacher) | changes)
-    return copy
+    return SparseTeacher.trusted(**(vars(teacher) | changes))

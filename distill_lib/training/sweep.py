@@ -25,6 +25,7 @@ from distill_lib.training.corpus import Corpus, CorpusError, open_corpus
 from distill_lib.training.language_corpus import LanguageCorpus
 from distill_lib.training.processes import Messages, Order, WorkerProcess
 from distill_lib.training.progress import Reporter
+from distill_lib.training.sharing import sharing_key
 
 #: Bytes that kept teacher logits may take, unless told otherwise: what a mini grid needs.
 LOGIT_BYTES = 2 * 10**9
@@ -330,9 +331,9 @@ class _Sweep:
 def in_turn(orders: Sequence[Order]) -> list[Order]:
     """Put orders in the order in which they are handed out, and count who shares a teacher's logits.
 
-    Teachers come first, since others wait for them. Then come students that read the same windows with the
-    same teacher, next to each other, so that logits kept for them are used while they are there. Among
-    themselves, and among all others, the longest go first, so that no worker ends alone.
+    Teachers come first, since others wait for them. Then come students for whom the same is kept of the same
+    teacher, next to each other, so that it is used while it is there. Among themselves, and among all others,
+    the longest go first, so that no worker ends alone.
 
     Parameters
     ----------
@@ -346,9 +347,8 @@ def in_turn(orders: Sequence[Order]) -> list[Order]:
     """
     groups: dict[tuple[Any, ...], list[Order]] = {}
     for order in orders:
-        spec = order.spec
-        if isinstance(spec.teacher, RunSpec) and spec.distilled_steps:
-            key = (spec.teacher.spec_hash, spec.split, spec.seed, spec.model.seq_len)
+        key = sharing_key(order.spec)
+        if key is not None:
             groups.setdefault(key, []).append(order)
     weight: dict[str, tuple[float, str]] = {}  # of the group that a run belongs to
     for key, members in groups.items():

@@ -21,6 +21,7 @@ from distill_lib.training.language_corpus import LanguageCorpus
 from distill_lib.training.logit_cache import LogitCache, half
 from distill_lib.training.model import Decoder
 from distill_lib.training.objectives import reading_order, step_loss
+from distill_lib.training.sparse_teachers import SparseTeacher
 
 _LONGEST_WARMUP = 200  # steps
 _REPORT_EVERY = 16  # steps; also how often the loss is looked at
@@ -183,7 +184,7 @@ def _ask(
     order: NDArray[np.int64],
     step: int,
     tokens: Tensor,
-) -> Tensor:
+) -> Tensor | SparseTeacher:
     if kept is not None:
         width = order.shape[1]
         logits = kept.logits(order.reshape(-1), step * width, width)
@@ -195,9 +196,12 @@ def _ask(
     return logits if isinstance(spec.teacher, OracleSpec) else half(logits)
 
 
-def _blame_teacher(spec: RunSpec, teacher_logits: Tensor | None) -> None:
-    """Tell a bad teacher from a student that diverged: the second is a result, the first a fault."""
-    if teacher_logits is not None and not bool((teacher_logits.amax(-1)).isfinite().all()):
+def _blame_teacher(spec: RunSpec, teacher_logits: Tensor | SparseTeacher | None) -> None:
+    """Tell a bad teacher from a student that diverged: the second is a result, the first a fault.
+
+    What was cut from a teacher was looked at when it was cut.
+    """
+    if isinstance(teacher_logits, Tensor) and not bool((teacher_logits.amax(-1)).isfinite().all()):
         assert spec.teacher is not None
         raise ValueError(
             f"{spec.run}: teacher {spec.teacher.run} gives logits that are not numbers: it diverged or is "

@@ -20,9 +20,11 @@ from distill_lib.training.cache import CACHE_VARIABLE
 from distill_lib.training.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
 from distill_lib.training.corpus import Corpus, load_corpus
 from distill_lib.training.devices import resolve_device
+from distill_lib.training.kept_forms import kept_form
 from distill_lib.training.language_corpus import LanguageCorpus
 from distill_lib.training.logit_cache import LogitCache, worth_caching
 from distill_lib.training.oracle import Oracle
+from distill_lib.training.sharing import kept_tokens
 from distill_lib.training.trainer import train
 
 
@@ -68,7 +70,7 @@ class Worker:
         measured : bool
             The run is in the table already: only its weights are wanted, from the cache if they are there.
         sharing : int
-            Students of the sweep, this one among them, that share teacher and windows.
+            Students of the sweep, this one among them, that share what is kept of their teacher.
         """
         folder = checkpoint_path(self._cache, spec, self._corpus.id, self._device)
         if measured and load_checkpoint(folder) is not None:
@@ -101,7 +103,7 @@ class Worker:
     def _kept_logits(self, spec: RunSpec, teacher: nn.Module | None, sharing: int) -> LogitCache | None:
         if teacher is None or not isinstance(spec.teacher, RunSpec):
             return None
-        if not self._logit_bytes or not worth_caching(spec.teacher.model, sharing):
+        if not self._logit_bytes or not worth_caching(spec.teacher.model, sharing, kept_tokens(spec)):
             return None
         source = checkpoint_path(self._cache, spec.teacher, self._corpus.id, self._device)
         return LogitCache(
@@ -113,6 +115,7 @@ class Worker:
             spec.model.seq_len,
             limit=self._logit_bytes,
             note=lambda line: emit(event="note", text=f"{spec.run}: {line}"),
+            form=kept_form(spec),
         )
 
     def _load_teacher(self, spec: RunSpec | OracleSpec) -> nn.Module:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = (
-    "--widths 16 --rung-tokens 2048 --teacher 16 --teacher-tokens 4096 --students 8 --tokens 4096 --seeds 1 "
+    "--widths 16 --rung-tokens 2048 --teacher 16 --teacher-tokens 4096 --students 8 --seen 8 --tokens 4096 --seeds 1 "
     "--eval-tokens 2048 --repeats 1"
 )
 
@@ -23,6 +23,7 @@ def test_all_parts_run_and_both_ways_find_the_same_losses():
     said = done.stdout
     assert re.search(r"d =  16, N =   6,\d{3}: +[\d.]+ k tokens/s, \d+% of peak", said)
     assert re.search(r"teacher d =  16: a pass +[\d.]+ us a token, building", said)
+    assert "top-  8:    52 bytes a token against 1,024, read in" in said
     assert "grid of 3 runs, 16,384 tokens" in said
     apart = float(re.search(r"largest difference of a loss (\S+) of it", said).group(1))
     assert 0.0 <= apart < 1e-3

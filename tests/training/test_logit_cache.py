@@ -13,14 +13,18 @@ from tiny import tiny_run
 from distill_lib.scaling.specifications import ModelSpec, TruncationSpec
 from distill_lib.training.corpus import Corpus
 from distill_lib.training.divergences import kl_divergence
+from distill_lib.training.kept_forms import AllLogits, KeptForm, LikeliestTokens, kept_form
 from distill_lib.training.logit_cache import LogitCache, half, worth_caching
 from distill_lib.training.losses import kd_loss
 from distill_lib.training.model import Decoder
 from distill_lib.training.objectives import reading_order
+from distill_lib.training.sparse_teachers import SparseTeacher, top_k
 from distill_lib.training.trainer import train
 
 TEACHER = tiny_run(split="teacher", D=2**14)
 STUDENT = tiny_run(D=2**14).distilled_from(TEACHER)  # 512 windows: two chunks
+TOP_8 = TruncationSpec(keep="top_k", k=8)
+FORMS = [AllLogits(512), LikeliestTokens(512, 8, 1.0, "tail")]
 
 
 @pytest.fixture(scope="module")
@@ -51,15 +55,25 @@ def weights(model: Decoder) -> torch.Tensor:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"distilled_share": 0.5}, {"truncation": TruncationSpec(keep="top_k", k=8, missing="tail")}],
+    [
+        {},
+        {"distilled_share": 0.5},
+        {"truncation": TOP_8},
+        {"truncation": TOP_8, "lam": 0.7},
+        {"truncation": TruncationSpec(keep="top_k", k=8, missing="tail"), "direction": "reverse", "tau": 2.0},
+        {"truncation": TruncationSpec(keep="top_token")},
+        {"truncation": TruncationSpec(keep="top_k", k=300)},
+        {"truncation": TruncationSpec(keep="top_p", p=0.9)},
+    ],
     ids=str,
 )
 def test_a_student_is_the_same_to_the_bit(options: dict, corpus: Corpus, teacher: Decoder, tmp_path: Path):
     spec = tiny_run(D=2**14).distilled_from(TEACHER, **options)
+    form = kept_form(spec)
     live = train(spec, corpus, teacher=teacher)
-    built = train(spec, corpus, teacher=teacher, kept_logits=opened(tmp_path, teacher, corpus))
+    built = train(spec, corpus, teacher=teacher, kept_logits=opened(tmp_path, teacher, corpus, form=form))
     asked = Counted(teacher)
-    read = train(spec, corpus, teacher=asked, kept_logits=opened(tmp_path, asked, corpus))
+    read = train(spec, corpus, teacher=asked, kept_logits=opened(tmp_path, asked, corpus, form=form))
     assert asked.asked == 0
     assert torch.equal(weights(live.model), weights(built.model))
     assert torch.equal(weights(live.model), weights(read.model))
@@ -72,6 +86,60 @@ def test_a_shorter_run_reads_what_a_longer_one_kept(corpus: Corpus, teacher: Dec
     short = tiny_run(D=2**13, batch_tokens=128).distilled_from(TEACHER)
     train(short, corpus, teacher=asked, kept_logits=opened(tmp_path, asked, corpus))
     assert asked.asked == 0
+
+
+def test_only_the_tokens_that_are_seen_are_kept(corpus: Corpus, teacher: Decoder, tmp_path: Path):
+    spec = STUDENT.distilled_from(TEACHER, truncation=TOP_8)
+    train(spec, corpus, teacher=teacher, kept_logits=opened(tmp_path, teacher, corpus, form=kept_form(spec)))
+    sizes = [path.stat().st_size for path in tmp_path.glob("*/*.logits")]
+    assert sizes == [1024 + 256 * 32 * (8 * (4 + 2) + 4)] * 2
+
+
+def test_both_uses_of_the_missing_mass_read_the_same_files(corpus: Corpus, teacher: Decoder, tmp_path: Path):
+    order = reading_order(STUDENT, corpus)[0].reshape(-1)
+    asked = Counted(teacher)
+    kept = {
+        missing: opened(tmp_path, asked, corpus, form=LikeliestTokens(512, 8, 1.0, missing)).logits(
+            order, 3, 5
+        )
+        for missing in ("tail", "renormalise")
+    }
+    assert asked.asked == 256
+    assert kept["renormalise"].tail is None
+    whole = torch.from_numpy(corpus.windows("student", order[3:8], 32))
+    with torch.no_grad():
+        expected = top_k(half(teacher(whole[:, :-1])), 8, missing="tail")
+    for teacher_seen in kept.values():
+        assert torch.equal(teacher_seen.ids.long(), expected.ids)
+        assert torch.equal(teacher_seen.logprobs, expected.logprobs)
+    assert torch.equal(kept["tail"].tail, expected.tail)
+
+
+def test_other_cuts_and_temperatures_are_kept_apart(corpus: Corpus, teacher: Decoder, tmp_path: Path):
+    order = reading_order(STUDENT, corpus)[0].reshape(-1)
+    forms = [
+        AllLogits(512),
+        *(LikeliestTokens(512, k, tau, "tail") for k, tau in ((8, 1.0), (4, 1.0), (8, 2.0))),
+    ]
+    for form in forms:
+        opened(tmp_path, teacher, corpus, form=form).logits(order, 0, 8)
+    assert len(list(tmp_path.glob("*/*.logits"))) == 4
+
+
+def test_the_largest_ids_survive():
+    logits = torch.zeros(1, 1, 65_536).index_fill(-1, torch.tensor([65_535, 40_000]), 9.0)
+    form = LikeliestTokens(65_536, 2, 1.0, "tail")
+    assert sorted(form.teacher(list(form.parts(logits))).ids.flatten().tolist()) == [40_000, 65_535]
+
+
+def test_a_teacher_that_is_not_a_number_is_not_kept(corpus: Corpus, tmp_path: Path):
+    broken = Decoder(TEACHER.model, seed=0)
+    with torch.no_grad():
+        next(broken.parameters()).fill_(math.nan)
+    order = reading_order(STUDENT, corpus)[0].reshape(-1)
+    with pytest.raises(ValueError, match=r"logprobs.* = nan"):
+        opened(tmp_path, broken, corpus, form=FORMS[1]).logits(order, 0, 8)
+    assert not list(tmp_path.glob("*/*.logits"))
 
 
 def test_half_precision_moves_the_loss_by_less_than_a_hundred_thousandth(corpus: Corpus, teacher: Decoder):
@@ -92,10 +160,21 @@ def test_half_keeps_what_is_excluded_excluded():
     assert half(torch.tensor([1.0, math.nan])).isnan().all()
 
 
+def same(one: torch.Tensor | SparseTeacher, other: torch.Tensor | SparseTeacher) -> bool:
+    if isinstance(one, SparseTeacher):
+        return all(
+            torch.equal(getattr(one, part), getattr(other, part)) for part in ("ids", "logprobs", "tail")
+        )
+    return torch.equal(one, other)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=["all", "top-8"])
 @pytest.mark.parametrize("damage", ["cut", "changed", "header", "other"])
-def test_damage_is_noticed_said_and_mended(damage: str, corpus: Corpus, teacher: Decoder, tmp_path: Path):
+def test_damage_is_noticed_said_and_mended(
+    damage: str, form: KeptForm, corpus: Corpus, teacher: Decoder, tmp_path: Path
+):
     order = reading_order(STUDENT, corpus)[0].reshape(-1)
-    whole = opened(tmp_path, teacher, corpus).logits(order, 0, 512)
+    whole = opened(tmp_path, teacher, corpus, form=form).logits(order, 0, 512)
     path, second = sorted(tmp_path.glob("*/*.logits"))
     content = bytearray(path.read_bytes())
     if damage == "cut":
@@ -108,19 +187,25 @@ def test_damage_is_noticed_said_and_mended(damage: str, corpus: Corpus, teacher:
         content = bytearray(second.read_bytes())
     path.write_bytes(content)
     said: list[str] = []
-    again = opened(tmp_path, teacher, corpus, note=said.append).logits(order, 0, 512)
-    assert torch.equal(whole, again)
+    again = opened(tmp_path, teacher, corpus, note=said.append, form=form).logits(order, 0, 512)
+    assert same(whole, again)
     (line,) = said
     assert "damaged" in line
     assert "building them again" in line
 
 
-def test_the_limit_is_kept_and_said_once(corpus: Corpus, teacher: Decoder, tmp_path: Path):
-    size = 256 * 32 * 512 * 2
+@pytest.mark.parametrize(
+    ("options", "width"), [({}, 512 * 2), ({"truncation": TOP_8}, 8 * 6 + 4)], ids=["all", "top-8"]
+)
+def test_the_limit_is_kept_and_said_once(
+    options: dict, width: int, corpus: Corpus, teacher: Decoder, tmp_path: Path
+):
+    spec = STUDENT.distilled_from(TEACHER, **options)
+    size = 256 * 32 * width
     said: list[str] = []
-    kept = opened(tmp_path, teacher, corpus, limit=size + size // 2, note=said.append)
-    student = train(STUDENT, corpus, teacher=teacher, kept_logits=kept)
-    assert torch.equal(weights(student.model), weights(train(STUDENT, corpus, teacher=teacher).model))
+    kept = opened(tmp_path, teacher, corpus, limit=size + size // 2, note=said.append, form=kept_form(spec))
+    student = train(spec, corpus, teacher=teacher, kept_logits=kept)
+    assert torch.equal(weights(student.model), weights(train(spec, corpus, teacher=teacher).model))
     assert len(list(tmp_path.glob("*/*.logits"))) == 1
     (line,) = said
     assert "limit" in line
@@ -174,4 +259,6 @@ def test_windows_that_cross_chunks_come_in_order(corpus: Corpus, teacher: Decode
 def test_a_large_teacher_is_worth_keeping_and_a_lone_student_never_is():
     assert worth_caching(ModelSpec(d_model=64), 2)
     assert not worth_caching(ModelSpec(d_model=64), 1)
-    assert not worth_caching(ModelSpec(d_model=8, n_layers=1, vocab_size=8192), 100)
+    small = ModelSpec(d_model=8, n_layers=1, vocab_size=8192)
+    assert not worth_caching(small, 100)
+    assert worth_caching(small, 100, k=8)

@@ -22,7 +22,7 @@ from tiny import tiny_run
 from distill_lib import runs
 from distill_lib.figures import calibration, where_loss_is
 from distill_lib.measures import calibration_error, read_measures
-from distill_lib.scaling.specifications import CorpusSpec, ModelSpec
+from distill_lib.scaling.specifications import CorpusSpec, ModelSpec, TruncationSpec
 from distill_lib.training import sweep as module
 from distill_lib.training.corpus import Corpus
 from distill_lib.training.sweep import SweepError, run_preset, run_sweep
@@ -239,13 +239,38 @@ def test_students_of_one_teacher_and_seed_stand_together_after_the_teachers():
     assert costs == sorted(costs, reverse=True)
 
 
+def test_students_that_see_other_tokens_share_nothing():
+    def cut(k: int, missing: str, seed: int = 0):
+        truncation = TruncationSpec(keep="top_k", k=k, missing=missing)
+        return tiny_run(D=2**12, seed=seed).distilled_from(TEACHER, truncation=truncation)
+
+    specs = [cut(8, "tail"), cut(8, "renormalise"), cut(4, "tail"), cut(8, "tail", seed=1)]
+    specs += [tiny_run(D=2**12).distilled_from(TEACHER), cut(400, "tail")]
+    found = module.in_turn([module.Order(spec, keep=False, measured=False) for spec in specs])
+    sharing = {order.spec.spec_hash: order.sharing for order in found}
+    assert [sharing[spec.spec_hash] for spec in specs] == [2, 2, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "width"),
+    [({}, 2 * 512), ({"truncation": TruncationSpec(keep="top_k", k=8, missing="tail")}, 6 * 8 + 4)],
+    ids=["all", "top-8"],
+)
 def test_a_sweep_that_keeps_logits_gives_the_rows_of_one_that_does_not(
-    swept: Path, cache: Path, corpus: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    options: dict,
+    width: int,
+    swept: Path,
+    cache: Path,
+    corpus: Corpus,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ):
     large = tiny_run(split="teacher", model=ModelSpec(d_model=32, seq_len=32), D=2**12)
-    students = [tiny_run(D=2**11 * k).distilled_from(large) for k in (1, 2)]
+    students = [tiny_run(D=2**11 * k).distilled_from(large, **options) for k in (1, 2)]
+    before = set(cache.glob("logits/*/*.logits"))
     kept = run_sweep(students, tmp_path / "kept.csv", workers=2, cache=cache)
-    assert len(list(cache.glob(f"logits/{large.spec_hash}-*-s0/*.logits"))) == 2
+    files = set(cache.glob(f"logits/{large.spec_hash}-*-s0/*.logits")) - before
+    assert sorted(file.stat().st_size for file in files) == [1024 + 2**11 * k * width for k in (1, 2)]
     assert "damaged" not in capsys.readouterr().err
     for student in students:  # one at a time, none shares
         frame = run_sweep([student], tmp_path / "live.csv", workers=1, cache=cache, quiet=True)
