@@ -6,7 +6,6 @@ are not repeated. Nothing here imports torch; only the workers do.
 
 import contextlib
 import importlib.util
-import json
 import queue
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,16 +15,15 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from distill_lib import runs
-from distill_lib.measures import Bin, append_measures
 from distill_lib.scaling import protocols
 from distill_lib.scaling.specifications import LanguageSpec, OracleSpec, RunSpec
-from distill_lib.training import provenance
 from distill_lib.training.cache import cache_folder
 from distill_lib.training.corpus import Corpus, CorpusError, open_corpus
 from distill_lib.training.language_corpus import LanguageCorpus
 from distill_lib.training.processes import Messages, Order, WorkerProcess
 from distill_lib.training.progress import Reporter
 from distill_lib.training.sharing import sharing_key
+from distill_lib.training.sweep_table import SweepTable
 
 #: Bytes that kept teacher logits may take, unless told otherwise: what a mini grid needs.
 LOGIT_BYTES = 2 * 10**9
@@ -159,7 +157,7 @@ def run_sweep(
         sweep = _Sweep(table, corpus, specs, command)
         settings = {"device": device, "logit_bytes": logit_bytes, "save_every": save_every}
         sweep.run(workers, cache_folder(cache), settings, reporter)
-        reporter.say(f"{len(sweep.rows)} runs in {table}")
+        reporter.say(f"{len(sweep.table.rows)} runs in {table}")
     return runs.read(table)
 
 
@@ -186,66 +184,27 @@ def _only_sweep(table: Path) -> Iterator[None]:
 
 
 class _Sweep:
-    """The state of one sweep: what is done, what is ready, what waits for its teacher."""
+    """The state of one sweep: what is ready, what waits for its teacher, who works."""
 
     def __init__(
         self, table: Path, corpus: Corpus | LanguageCorpus, specs: Sequence[RunSpec], command: str
     ) -> None:
-        self.table, self.corpus = table, corpus
-        self.commit = provenance.commit()
+        self.corpus = corpus
         teachers = {
             spec.teacher.spec_hash: spec.teacher for spec in specs if isinstance(spec.teacher, RunSpec)
         }
         wanted = {spec.spec_hash: spec for spec in [*teachers.values(), *specs]}
-        there = runs.read(table) if table.exists() else runs.empty()
-        other = set(there["corpus"]) - {corpus.id}
-        if other:
-            raise SweepError(
-                f"{table.name} holds runs on corpus {other.pop()}, here the corpus is {corpus.id} "
-                "(other package versions or options): choose another --out"
-            )
-        self.rows: dict[str, dict[str, Any]] = {
-            str(row["spec_hash"]): {str(name): value for name, value in row.items()}
-            for row in there.to_dict("records")
-        }
-        missing = {key: spec for key, spec in wanted.items() if key not in self.rows}
+        self.table = SweepTable(table, corpus, wanted, command)
+        missing = {key: spec for key, spec in wanted.items() if key not in self.table.rows}
         needed = {spec.teacher.spec_hash for spec in missing.values() if spec.teacher is not None}
         orders = [
             Order(spec, keep=key in needed, measured=key not in missing)
             for key, spec in wanted.items()
-            if key in missing or (key in needed and self.rows[key]["status"] == "ok")
+            if key in missing or (key in needed and self.table.ended_well(spec))
         ]
         self.waiting = in_turn(orders)
         self.total = sum(order.cost for order in orders)
         self.ready_teachers = {OracleSpec().spec_hash}
-        self._begin_manifest(command, wanted)
-
-    def _begin_manifest(self, command: str, wanted: dict[str, RunSpec]) -> None:
-        path = runs.manifest_path(self.table)
-        manifest = json.loads(path.read_text()) if path.exists() else {"sweeps": [], "specs": {}}
-        self.manifest: dict[str, Any] = {key: manifest[key] for key in ("sweeps", "specs")}
-        # Rows that no sweep claims are from the last one, killed between row and manifest.
-        self._claim()
-        self.manifest["specs"] |= {key: spec.model_dump(mode="json") for key, spec in wanted.items()}
-        self.manifest["sweeps"].append(
-            {
-                "command": command,
-                "commit": self.commit,
-                "environment": provenance.environment(),
-                "corpus": {
-                    key: value
-                    for key, value in self.corpus.manifest.items()
-                    if key not in ("vocab_size", "sha256", "files")
-                },
-                "runs": [],
-            }
-        )
-
-    def _claim(self) -> None:
-        if self.manifest["sweeps"]:
-            claimed = {run for sweep in self.manifest["sweeps"] for run in sweep["runs"]}
-            names = [row["run"] for row in self.rows.values() if row["run"] not in claimed]
-            self.manifest["sweeps"][-1]["runs"] += names
 
     def run(self, workers: int, cache: Path, settings: dict[str, Any], reporter: Reporter) -> None:
         """Hand out orders until none is left; stop every worker, whatever happens."""
@@ -304,28 +263,13 @@ class _Sweep:
             return False
         reporter.advance(order.cost - order.reported)
         if message["measures"] is not None and not order.measured:
-            self._record(order.spec, message["measures"])
+            self.table.record(order.spec, message["measures"])
             loss = message["measures"].get("L")
             shown = "diverged" if loss is None else f"L = {loss:.4f} nats/token"
             reporter.say(f"{order.spec.run}: {shown}, {message['measures']['seconds']:.1f} s")
-        if self.rows[order.spec.spec_hash]["status"] == "ok":
+        if self.table.ended_well(order.spec):
             self.ready_teachers.add(order.spec.spec_hash)
         return True
-
-    def _record(self, spec: RunSpec, measures: dict[str, Any]) -> None:
-        teachers = self.rows
-        if isinstance(self.corpus, LanguageCorpus):
-            oracle = OracleSpec()
-            truth = {"run": oracle.run, "N": None, "D": None, "L": self.corpus.entropy_rate}
-            teachers = self.rows | {oracle.spec_hash: truth}
-        bins = [Bin(**one) for one in measures.pop("bins", ())]
-        if bins:
-            append_measures(self.table, spec.run, bins)
-        row = row_of(spec, measures, teachers) | {"corpus": self.corpus.id, "commit": self.commit}
-        runs.append(self.table, row)
-        self.rows[spec.spec_hash] = row
-        self._claim()
-        runs.write_manifest(self.table, self.manifest)
 
 
 def in_turn(orders: Sequence[Order]) -> list[Order]:
@@ -360,27 +304,3 @@ def in_turn(orders: Sequence[Order]) -> list[Order]:
         orders,
         key=lambda order: (not order.keep, *weight.get(order.spec.spec_hash, (0.0, "")), -order.cost),
     )
-
-
-def row_of(spec: RunSpec, measures: dict[str, Any], rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Put together the row of a run; corpus and commit are the sweep's to add.
-
-    Parameters
-    ----------
-    spec : RunSpec
-        The run.
-    measures : dict
-        What its worker measured.
-    rows : dict
-        Rows so far by specification hash, among them the teacher's, or what stands for an oracle's.
-
-    Returns
-    -------
-    dict
-        Value by column.
-    """
-    row = spec.row
-    if spec.teacher is not None:
-        teacher = rows[spec.teacher.spec_hash]
-        row |= {"teacher_run": teacher["run"]} | {f"{name}_T": teacher[name] for name in ("N", "D", "L")}
-    return row | measures

@@ -172,14 +172,14 @@ def test_an_interrupt_stops_the_workers_and_keeps_the_rows(
     corpus: Corpus, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     table = tmp_path / "table.csv"
-    record = module._Sweep._record
+    record = module.SweepTable.record
 
     def record_and_stop(*given: object) -> None:
         record(*given)
         assert children()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module._Sweep, "_record", record_and_stop)
+    monkeypatch.setattr(module.SweepTable, "record", record_and_stop)
     with pytest.raises(KeyboardInterrupt):
         run_sweep(
             [tiny_run(D=2**12, seed=seed) for seed in range(4)], table, workers=1, cache=cache, quiet=True
