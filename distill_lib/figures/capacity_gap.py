@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from distill_lib.figures.run_marks import ALONE, draw_runs
+from distill_lib.figures.run_marks import ALONE, draw_runs, draw_without_teacher
 from distill_lib.figures.style import PAGE_WIDTH, log_axis, ordered_colours, styled
 from distill_lib.scaling.laws import DistillationLaw
 from distill_lib.scaling.wording import count
@@ -44,10 +44,7 @@ def fig04_capacity_gap(
         for D, students in taught[taught["N"] == N].groupby("D"):
             colour = colours[float(D)]
             draw_by_teacher(ax, students, colour=colour, label=f"{count(D)} tokens", joined=law is None)
-            alone = table[(table["objective"] == "supervised") & (table["split"] == "student")]
-            alone = alone[(alone["N"] == N) & (alone["D"] == D)]
-            if len(alone):
-                ax.axhline(alone["L"].mean(), **ALONE | {"color": colour})
+            draw_without_teacher(ax, table, colour=colour, N=N, D=D)
             if law is not None:
                 teachers = students.groupby("N_T")["L_T"].mean()
                 ax.plot(

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from distill_lib.figures.panels import power
-from distill_lib.figures.run_marks import ALONE, draw_runs
+from distill_lib.figures.run_marks import ALONE, draw_runs, draw_without_teacher
 from distill_lib.figures.style import (
     PAGE_WIDTH,
     ROLE_COLOURS,
@@ -173,11 +173,7 @@ def fig03a_teacher_isoflops(
                 mean = rows.groupby("N_T")[["D", "L_T"]].mean().astype(float)
                 ax.plot(mean.index.astype(float), law.loss(float(N), mean["D"].to_numpy(), mean["L_T"].to_numpy()),
                         color=colour)  # fmt: skip
-        alone = table[
-            (table["objective"] == "supervised") & (table["split"] == "student") & (table["N"] == N)
-        ]
-        if len(alone):
-            ax.axhline(alone["L"].mean(), **ALONE)
+        draw_without_teacher(ax, table, N=N)
         log_axis(ax.xaxis, counts=True)
         ax.set_xticks(sorted(taught["N_T"].astype(float).unique()))
         ax.set(xlabel="Teacher size $N_T$ (parameters)", title=f"student of {count(N)} parameters")
@@ -219,11 +215,7 @@ def fig03b_teacher_loss_alone(
             ax.plot(L_T, law.loss(float(N), float(students["D"].mean()), L_T), color="#777777")
         ends = np.array([students["L_T"].min(), students["L_T"].max()])
         ax.plot(ends, ends, color=ROLE_COLOURS["teacher"], ls=":", lw=1.2)
-        alone = table[
-            (table["objective"] == "supervised") & (table["split"] == "student") & (table["N"] == N)
-        ]
-        if len(alone):
-            ax.axhline(alone["L"].mean(), **ALONE)
+        draw_without_teacher(ax, table, N=N)
         ax.set(xlabel="Teacher cross-entropy $L_T$ (nats/token)", title=f"student of {count(N)} parameters")
     axes[0, 0].set_ylabel("Student cross-entropy $L_S$ (nats/token)")
     axes[0, -1].plot([], [], color=ROLE_COLOURS["teacher"], ls=":", lw=1.2, label="$L_S = L_T$")

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from distill_lib.figures.style import PAGE_WIDTH, log_axis, ordered_colours, plain_log_axis, styled
+from distill_lib.scaling.selections import without_teacher
 from distill_lib.scaling.wording import count
 
 
@@ -72,7 +73,7 @@ def learning_curves(text: pd.DataFrame, language: pd.DataFrame, *, E: float) -> 
     """
     fig, axes = plt.subplots(1, 3, figsize=(PAGE_WIDTH, 3.9))
     for ax, runs, floor in ((axes[0], text, 0.0), (axes[1], language, 0.0), (axes[2], language, E)):
-        rows = runs[(runs["objective"] == "supervised") & (runs["split"] == "student")]
+        rows = without_teacher(runs)
         colours = ordered_colours(rows["N"].astype(float))
         for size in sorted(int(N) for N in rows["N"].unique()):
             points = rows[rows["N"] == size].groupby("D")["L"].agg(["mean", "std"])

@@ -9,10 +9,32 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from distill_lib.scaling.selections import without_teacher
 from distill_lib.scaling.teachers_compared import over_seeds
 
 ALONE: dict[str, Any] = {"color": "#222222", "ls": (0, (4, 2)), "lw": 1.3}
 """Line of the supervised student that a distilled one is compared with."""
+
+
+def draw_without_teacher(
+    ax: Axes, table: pd.DataFrame, *, colour: Any = ALONE["color"], **same: float
+) -> None:
+    """Draw the mean loss of the supervised students across a panel, where the table holds any.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        The panel; its vertical axis is the loss, nats per token.
+    table : pandas.DataFrame
+        Rows of a runs table.
+    colour : object
+        Colour of the line.
+    **same : float
+        What the students have in common, by column, such as ``N`` and ``D``.
+    """
+    alone = without_teacher(table, **same)
+    if len(alone):
+        ax.axhline(alone["L"].mean(), **ALONE | {"color": colour})
 
 
 def draw_runs(

@@ -11,9 +11,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from distill_lib.figures.run_marks import ALONE, draw_runs
+from distill_lib.figures.run_marks import draw_runs, draw_without_teacher
 from distill_lib.figures.style import PAGE_WIDTH, ROLE_COLOURS, log_axis, ordered_colours, styled
-from distill_lib.scaling.selections import truncated
+from distill_lib.scaling.selections import truncated, without_teacher
 from distill_lib.scaling.wording import count
 
 _LOSS = "Student cross-entropy $L_S$ (nats/token)"
@@ -189,9 +189,8 @@ def distil_first_then_switch(table: pd.DataFrame) -> tuple[Figure, Axes]:
     tuple of Figure and Axes
         The figure and its axes.
     """
-    students = table[table["split"] == "student"]
-    taught = students[students["objective"] == "distilled"]
-    alone = students[students["objective"] == "supervised"].assign(distilled_share=0.0)
+    taught = table[table["objective"] == "distilled"]
+    alone = without_teacher(table).assign(distilled_share=0.0)
     fig, ax = plt.subplots(figsize=(0.62 * PAGE_WIDTH, 4.2))
     for N_T, colour in ordered_colours(taught["N_T"].astype(float)).items():
         rows = taught[taught["N_T"] == N_T].assign(
@@ -253,11 +252,7 @@ def _by_student(table: pd.DataFrame, x: str, label: str) -> tuple[Figure, np.nda
         for N_T, colour in colours.items():
             rows = taught[(taught["N"] == N) & (taught["N_T"] == N_T)]
             draw_runs(ax, rows, x, colour=colour, label=count(N_T))
-        alone = table[
-            (table["objective"] == "supervised") & (table["split"] == "student") & (table["N"] == N)
-        ]
-        if len(alone):
-            ax.axhline(alone["L"].mean(), **ALONE)
+        draw_without_teacher(ax, table, N=N)
         ax.set(xlabel=label, title=f"student of {count(N)} parameters")
     axes[0, 0].set_ylabel(_LOSS)
     axes[0, -1].legend(title="teacher $N_T$")

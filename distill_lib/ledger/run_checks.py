@@ -20,7 +20,7 @@ from distill_lib.scaling.laws import DistillationLaw
 from distill_lib.scaling.learning_rates import DISTILLED, SCALED, best_rates
 from distill_lib.scaling.mapping_record import difference_in_words, paired_rise, read_mapping_runs
 from distill_lib.scaling.records import place
-from distill_lib.scaling.selections import missing, select, truncated
+from distill_lib.scaling.selections import missing, select, truncated, without_teacher
 from distill_lib.scaling.teachers_compared import beyond_the_loss
 from distill_lib.scaling.wording import count
 
@@ -175,8 +175,7 @@ def _larger_students_pass(table: pd.DataFrame) -> Finding:
 @judged_by("teacher_isoflops")
 def _which_teachers_help(table: pd.DataFrame) -> Finding:
     taught = _taught(table)
-    students = table[(table["objective"] == "supervised") & (table["split"] == "student")]
-    alone = students.set_index(["N", "seed"])["L"].rename("alone")
+    alone = without_teacher(table).set_index(["N", "seed"])["L"].rename("alone")
     gain = taught.join(alone, on=["N", "seed"]).assign(gain=lambda rows: rows["alone"] - rows["L"])
     mean = gain.groupby(["N", "budget_T", "N_T"])["gain"].mean() > 0
     small, large = (mean.loc[N] for N in sorted(taught["N"].unique()))

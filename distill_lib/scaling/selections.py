@@ -82,6 +82,27 @@ def for_laws(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     ).reset_index(drop=True)
 
 
+def without_teacher(table: pd.DataFrame, **same: float) -> pd.DataFrame:
+    """Take the supervised students: what a distilled one is compared with.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of a runs table.
+    **same : float
+        What the students have in common, by column, such as ``N`` and ``D``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Supervised rows on the half of the corpus that students read; teachers read the other.
+    """
+    alone = (table["objective"] == "supervised") & (table["split"] == "student")
+    for name, value in same.items():
+        alone &= table[name] == value
+    return table[alone]
+
+
 def truncated(table: pd.DataFrame) -> pd.DataFrame:
     """Read what a truncation says: students that see a number of tokens or a share of the probability.
 

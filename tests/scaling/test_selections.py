@@ -9,7 +9,7 @@ from mini_runs import simulated, small_law
 from distill_lib import runs
 from distill_lib.scaling.protocols import PROTOCOLS, preset
 from distill_lib.scaling.scales import MINI
-from distill_lib.scaling.selections import for_laws, missing, select
+from distill_lib.scaling.selections import for_laws, missing, select, without_teacher
 from distill_lib.scaling.simulated_runs import simulate_runs
 
 
@@ -74,3 +74,17 @@ def test_laws_are_fitted_to_what_they_speak_of():
     odd = plain["truncation"].notna() | plain["distilled_share"].notna() | (plain["direction"] != "forward")
     assert set(taught["run"]) == set(plain.loc[~odd, "run"])
     assert taught["L_S"].equals(taught["L"])
+
+
+def test_students_without_a_teacher_are_supervised_and_read_the_students_half():
+    rows = simulated("capacity_gap")
+    alone = without_teacher(rows)
+    assert set(alone["objective"]) == {"supervised"}
+    assert set(alone["split"]) == {"student"}
+    assert set(rows.drop(alone.index).query("objective == 'supervised'")["split"]) == {"teacher"}
+    one = alone.iloc[0]
+    some = without_teacher(rows, N=one["N"], D=one["D"])
+    assert 0 < len(some) < len(alone)
+    assert (some["N"] == one["N"]).all()
+    assert (some["D"] == one["D"]).all()
+    assert without_teacher(rows, N=1).empty
