@@ -1,8 +1,12 @@
 """How sure our models are and how often they are right: the paper's Figures 42 to 50, from our runs.
 
 All panels are read alike: a dot for each bin of confidence, its area by the share of positions in the bin;
-on the diagonal a model is as sure as it should be. The line leaves out bins of less than 30 positions. Runs of one panel and colour (seeds, and whatever else the
-caller leaves in) are pooled, weighted by positions; the errors written in a panel are means over these runs.
+on the diagonal a model is as sure as it should be. The line leaves out bins of less than 30 positions. Runs of
+one panel and colour (seeds, and whatever else the caller leaves in) are pooled, weighted by positions; the
+errors written in a panel are means over these runs.
+
+Figures 43 to 46 show students at 20 tokens per parameter, and differ in whose confidence makes the bins and in
+what is held against it; 47 to 50 show the same of the students trained on the most tokens.
 """
 
 from __future__ import annotations
@@ -70,6 +74,9 @@ def fig43_student_calibration(
 ) -> tuple[Figure, np.ndarray]:
     """Draw the students' accuracy on held-out data against their confidence, at 20 tokens per parameter (Figure 43).
 
+    A dot is a bin of positions where students give their likeliest token about that probability; it stands as
+    high as the share of them where that token comes next. The errors are those of the runs table (``ece``).
+
     Parameters
     ----------
     runs : pandas.DataFrame
@@ -98,6 +105,10 @@ def fig44_student_against_top_token(
 ) -> tuple[Figure, np.ndarray]:
     """Draw how often students hold the teacher's likeliest token for the likeliest, against their confidence (Figure 44).
 
+    The bins are those of Figure 43; a dot stands as high as the share of positions where teacher and student have
+    the same likeliest token, whatever comes next. The errors are ``ece_teacher``. A student of the whole
+    distribution, sure as its teacher is, agrees more often than it is sure: it lies above the diagonal.
+
     Parameters
     ----------
     runs, measures, panels
@@ -121,6 +132,9 @@ def fig45_teacher_within_student_bins(
 ) -> tuple[Figure, np.ndarray]:
     """Draw the teacher's confidence where the student has a given confidence (Figure 45).
 
+    The bins are those of Figure 43; a dot stands as high as the teacher is sure of its own likeliest token, on
+    average over the bin. On the diagonal both are as sure. The errors are ECE_dist over the student's bins.
+
     Parameters
     ----------
     runs, measures, panels
@@ -129,7 +143,7 @@ def fig45_teacher_within_student_bins(
     Returns
     -------
     tuple of Figure and numpy.ndarray
-        The figure and its axes, shape [rows, columns]; the error is ECE_dist.
+        The figure and its axes, shape [rows, columns].
 
     Raises
     ------
@@ -144,6 +158,9 @@ def fig46_student_within_teacher_bins(
 ) -> tuple[Figure, np.ndarray]:
     """Draw the student's confidence where the teacher has a given confidence (Figure 46).
 
+    Figure 45 with the models' places exchanged: bins are of the teacher's confidence, and a dot stands as high
+    as the student is sure there. The errors are ECE_dist over the teacher's bins, not those of Figure 45.
+
     Parameters
     ----------
     runs, measures, panels
@@ -152,7 +169,7 @@ def fig46_student_within_teacher_bins(
     Returns
     -------
     tuple of Figure and numpy.ndarray
-        The figure and its axes, shape [rows, columns]; the error is ECE_dist.
+        The figure and its axes, shape [rows, columns].
 
     Raises
     ------
@@ -167,10 +184,13 @@ def fig47_student_calibration_after_more(
 ) -> tuple[Figure, np.ndarray]:
     """Draw Figure 43 for the students of each size that were trained on the most tokens (Figure 47).
 
+    Bins, heights and errors (``ece``) are as in Figure 43. What more tokens change is whether the student's
+    confidence is earned on data.
+
     Parameters
     ----------
     runs, measures, panels
-        As for `fig43_student_calibration`.
+        As for `fig43_student_calibration`, but of each size the students with the most tokens are drawn.
 
     Returns
     -------
@@ -190,10 +210,13 @@ def fig48_student_against_top_token_after_more(
 ) -> tuple[Figure, np.ndarray]:
     """Draw Figure 44 for the students of each size that were trained on the most tokens (Figure 48).
 
+    Bins, heights and errors (``ece_teacher``) are as in Figure 44. What more tokens change is how well the
+    student knows the teacher's first choice.
+
     Parameters
     ----------
     runs, measures, panels
-        As for `fig43_student_calibration`.
+        As for `fig43_student_calibration`, but of each size the students with the most tokens are drawn.
 
     Returns
     -------
@@ -213,15 +236,18 @@ def fig49_teacher_within_student_bins_after_more(
 ) -> tuple[Figure, np.ndarray]:
     """Draw Figure 45 for the students of each size that were trained on the most tokens (Figure 49).
 
+    Bins, heights and errors (ECE_dist over the student's bins) are as in Figure 45. What more tokens change is
+    where the student is sure and the teacher is not.
+
     Parameters
     ----------
     runs, measures, panels
-        As for `fig43_student_calibration`.
+        As for `fig43_student_calibration`, but of each size the students with the most tokens are drawn.
 
     Returns
     -------
     tuple of Figure and numpy.ndarray
-        The figure and its axes, shape [rows, columns]; the error is ECE_dist.
+        The figure and its axes, shape [rows, columns].
 
     Raises
     ------
@@ -236,15 +262,18 @@ def fig50_student_within_teacher_bins_after_more(
 ) -> tuple[Figure, np.ndarray]:
     """Draw Figure 46 for the students of each size that were trained on the most tokens (Figure 50).
 
+    Bins, heights and errors (ECE_dist over the teacher's bins) are as in Figure 46. What more tokens change is
+    where the teacher is sure and the student is not.
+
     Parameters
     ----------
     runs, measures, panels
-        As for `fig43_student_calibration`.
+        As for `fig43_student_calibration`, but of each size the students with the most tokens are drawn.
 
     Returns
     -------
     tuple of Figure and numpy.ndarray
-        The figure and its axes, shape [rows, columns]; the error is ECE_dist.
+        The figure and its axes, shape [rows, columns].
 
     Raises
     ------
