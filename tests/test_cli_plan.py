@@ -80,6 +80,13 @@ def test_friendly_units_ask_the_same_question():
         assert found == json.loads(p.to_json())
 
 
+def test_the_tokens_of_a_teacher_can_be_capped():
+    typed = ("plan", "--student", "3B", "--budget", "1e23", "--draws", "0")
+    found = answer(*typed, "--max-teacher-tokens", "100B tokens")
+    assert found["D_T"] == 1e11 == found["question"]["max_D_T"]
+    assert found["L_S"] == dl.plan(3e9, 1e23, max_D_T=1e11).L_S
+
+
 def test_a_fleet_is_a_budget_and_a_price():
     found = answer("plan", "--student", "1.5B", "--budget", "64xH100x14d", "--draws", "0")
     assert found["budget"] == 64 * 14 * 86400 * 989.5e12 * 0.4

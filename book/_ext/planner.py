@@ -20,7 +20,7 @@ from distill_lib.scaling.laws import READINGS, published_intervals
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = "book/plan"
-LIBRARY = ("formulas", "wording", "answers", "sketches", "law_files")
+LIBRARY = ("formulas", "wording", "verdicts", "answers", "sketches", "law_files")
 STATIC = ROOT / "book" / "_static" / "planner"
 
 

@@ -50,6 +50,10 @@ def plan(
         typer.Option(help="Teachers to choose from: CSV with columns N_T, D_T and perhaps L_T, name."),
     ] = None,
     tokens: Annotated[str | None, typer.Option(help="Most student tokens there are, such as 300B.")] = None,
+    max_teacher_tokens: Annotated[
+        str | None,
+        typer.Option(help="Most tokens a teacher to be designed can be trained on, such as 300B."),
+    ] = None,
     students: Annotated[float, typer.Option(help="Students that share the teacher and its logits.")] = 1.0,
     inference_tokens: Annotated[
         str | None, typer.Option(help="Tokens the student processes in its life; added to the bill.")
@@ -113,6 +117,9 @@ def plan(
         law=chosen,
         target_loss=None if target is None else _number("--target", target),
         max_D_S=None if tokens is None else parse_quantity(tokens, "D", "--tokens"),
+        max_D_T=None
+        if max_teacher_tokens is None
+        else parse_quantity(max_teacher_tokens, "D", "--max-teacher-tokens"),
         teachers=None if known is None else [each.given for each in known],
         students_sharing=students,
         inference_tokens=parse_quantity(inference_tokens or "0", "D", "--inference-tokens"),

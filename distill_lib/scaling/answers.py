@@ -1,21 +1,23 @@
 """A question and its answer: a plan, its supervised alternative and its verdict, on plain dicts and floats.
 
-It is :func:`distill_lib.plan` without arrays, objects or tables of the paper, for the page of the book that
-plans in the browser: like :mod:`distill_lib.scaling.formulas` this very file also runs under MicroPython.
-A question holds what the function takes, under the same names; what is not given is None::
+Here :func:`distill_lib.plan` and the page of the book that plans in the browser meet: like
+:mod:`distill_lib.scaling.formulas` this very file also runs under MicroPython. A question holds what the function
+takes, under the same names; what is not given is None::
 
-    {"N_S": 1e9, "C": 1e21, "target_loss": None, "D_S": None, "max_D_S": None, "scenario": "best_case",
-     "teachers": None, "students_sharing": 1.0, "inference_tokens": 0.0, "context": 4096,
-     "vocabulary": 32768, "law": law.to_dict(), "ranges": {}, "accuracy": 0.01}
+    {"N_S": 1e9, "C": 1e21, "target_loss": None, "D_S": None, "max_D_S": None, "max_D_T": None,
+     "scenario": "best_case", "deltas": None, "teachers": None, "students_sharing": 1.0,
+     "inference_tokens": 0.0, "context": 4096, "vocabulary": 32768, "law": law.to_dict(), "ranges": {},
+     "accuracy": 0.01}
 
-Each teacher is [N_T, D_T, L_T] with None for what is not known, ``ranges`` gives the fitted range of a
-quantity, and ``accuracy`` the relative error of the law's losses. Single fields are checked where they are typed; what is wrong with them together is said here.
+Each teacher is [N_T, D_T, L_T] with None for what is not known, ``ranges`` gives the fitted range of a quantity, and
+``accuracy`` the relative error of the law's losses. Single fields are checked where they are given, in
+:mod:`distill_lib.scaling.questions` or in the page; what is wrong with them together is said here.
 """
 
 import math
 
-from distill_lib.scaling import formulas
-from distill_lib.scaling.wording import count, exact, fixed, general
+from distill_lib.scaling import formulas, verdicts
+from distill_lib.scaling.wording import exact, fixed, general
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ else:
     Any = object
 
 FITTED = ("N_S", "N_T", "D_S", "D_T", "L_T")  # in this order, which MicroPython's dicts do not keep
-SHOWN = 1e-3  # nats per token that a verdict still shows: smaller parts of its reason are left out
 
 
 def answer(question: Any) -> Any:
@@ -48,8 +49,9 @@ def answer(question: Any) -> Any:
     """
     plan = numbers(question)
     plan["warnings"] = outside(plan, question["ranges"])
-    plan["gap"], plan["outcome"] = gap(plan, question["law"]), outcome(plan, question["law"])
-    plan["verdict"] = verdict(plan, question["law"], question["max_D_S"])
+    law = question["law"]
+    plan["gap"], plan["outcome"] = verdicts.gap(plan, law), verdicts.outcome(plan, law)
+    plan["verdict"] = verdicts.verdict(plan, law, question["max_D_S"])
     return plan
 
 
@@ -71,24 +73,39 @@ def numbers(question: Any) -> Any:
     ValueError
         If there is no answer.
     """
-    terms = _terms(question)
+    terms = meaning(question)
     found = _best_of(question, terms) if question["teachers"] is not None else _designed(question, terms)
     return _billed(question, terms, found)
 
 
-def _terms(question: Any) -> Any:
-    """Return what the question means in FLOPs: deltas, rates, the budget for training, bounds of D_S."""
+def meaning(question: Any) -> Any:
+    """Return what a question means in FLOPs and tokens.
+
+    Parameters
+    ----------
+    question : dict
+        As described at the top of this file.
+
+    Returns
+    -------
+    dict
+        ``deltas``, the part of logits and of the teacher's training that is charged; ``per_token``, FLOPs of a
+        training step; ``inference``, FLOPs of the student's use; ``C``, the budget, and ``to_spend``, what is left
+        of it for training, infinite where there is none; least and most ``D_S`` and ``D_T``.
+
+    Raises
+    ------
+    ValueError
+        If the question is none, or more than one.
+    """
     N_S, context, vocabulary = question["N_S"], question["context"], question["vocabulary"]
+    _one_question(question)
     sharing = question["students_sharing"]
-    delta_logits, delta_pretraining = formulas.SCENARIOS[question["scenario"]]
+    deltas = question["deltas"]
+    delta_logits, delta_pretraining = formulas.SCENARIOS[question["scenario"]] if deltas is None else deltas
     F_S = formulas.forward_flops(N_S, context, vocabulary)
     inference = question["inference_tokens"] * F_S
-    low, high = formulas.BOUNDS
-    if question["D_S"] is not None:
-        low = high = question["D_S"]
-    elif question["max_D_S"] is not None:
-        high = min(question["max_D_S"], high)
-        low = min(low, high)
+    fixed_tokens = question["D_S"]
     C = math.inf if question["C"] is None else question["C"]
     return {
         "deltas": (delta_logits / sharing, delta_pretraining / sharing),
@@ -96,8 +113,38 @@ def _terms(question: Any) -> Any:
         "inference": inference,
         "C": C,
         "to_spend": C - inference,
-        "D_S": (low, high),
+        "D_S": _capped(question["max_D_S"]) if fixed_tokens is None else (fixed_tokens, fixed_tokens),
+        "D_T": _capped(question["max_D_T"]),
     }
+
+
+def _capped(most: Any) -> Any:
+    """Return the bounds of tokens, with a cap of one's own."""
+    low, high = formulas.BOUNDS
+    if most is None:
+        return low, high
+    high = min(most, high)
+    return min(low, high), high
+
+
+def _one_question(question: Any) -> None:
+    """Refuse what is no question, or more than one."""
+    C, target, tokens = question["C"], question["target_loss"], question["D_S"]
+    if C is not None and target is not None:
+        raise ValueError(
+            f"C = {exact(C)} and target_loss = {exact(target)} are two questions; give one of them"
+        )
+    if C is None and target is None and tokens is None:
+        raise ValueError("nothing to plan for; give a budget C, a target_loss, or student tokens D_S")
+    if tokens is not None and question["max_D_S"] is not None:
+        raise ValueError(
+            f"D_S = {exact(tokens)} is fixed already; leave out max_D_S = {exact(question['max_D_S'])}"
+        )
+    if question["teachers"] is not None and question["max_D_T"] is not None:
+        raise ValueError(
+            f"max_D_T = {exact(question['max_D_T'])} caps the tokens of a teacher that is to be designed; leave it out "
+            "where teachers are given, or leave out the teachers"
+        )
 
 
 def _designed(question: Any, terms: Any) -> Any:
@@ -110,6 +157,7 @@ def _designed(question: Any, terms: Any) -> Any:
         question["context"],
         question["vocabulary"],
         D_S_bounds=terms["D_S"],
+        D_T_bounds=terms["D_T"],
         target_loss=question["target_loss"],
     )
     if not found["feasible"]:
@@ -118,20 +166,26 @@ def _designed(question: Any, terms: Any) -> Any:
 
 
 def _why_not(question: Any, terms: Any) -> str:
+    """Return the message of a question without an answer."""
     least, most = terms["D_S"]
     if question["target_loss"] is not None:
-        floor = formulas.best_teacher(question["law"], question["N_S"], most)[1]
+        law, cap = question["law"], terms["D_T"][1]
+        L_T, floor = formulas.best_teacher(law, question["N_S"], most)
+        strongest = formulas.supervised_loss(formulas.BOUNDS[1], cap, law["supervised"])
+        beside = ""
+        if question["max_D_T"] is not None and L_T < strongest:
+            floor = formulas.distillation_loss(question["N_S"], most, strongest, law)
+            beside = f" and a teacher of up to {general(cap, 3)}"
         return (
             f"target_loss = {exact(question['target_loss'])} is out of reach: a student of {general(question['N_S'], 6)} "
-            f"parameters gets above {fixed(floor, 4)} nats with up to {general(most, 3)} tokens; ask for more, or a larger "
-            "student"
+            f"parameters gets above {fixed(floor, 4)} nats with up to {general(most, 3)} tokens{beside}; ask for more, or "
+            "a larger student"
         )
-    teacher = formulas.BOUNDS[0]
     bill = formulas.compute_bill(
         question["N_S"],
         least,
-        teacher,
-        teacher,
+        formulas.BOUNDS[0],
+        terms["D_T"][0],
         terms["deltas"][0],
         terms["deltas"][1],
         question["context"],
@@ -292,141 +346,3 @@ def outside(found: Any, ranges: Any) -> Any:
         for name, (low, high) in [(name, ranges[name]) for name in FITTED if name in ranges]
         if not math.isnan(found[name]) and not low <= found[name] <= high
     ]
-
-
-def gap(plan: Any, law: Any) -> float:
-    """Return by how many nats per token distilling is ahead at equal means; negative where it is behind.
-
-    With a target loss both students reach the same loss, so the supervised one gets the compute of the plan
-    here; otherwise the gap is the advantage.
-
-    Parameters
-    ----------
-    plan, law : dict
-        As ``verdict`` takes them.
-
-    Returns
-    -------
-    float
-        Nats per token; infinite where supervised training cannot get there.
-    """
-    if plan["goal"] != "target":
-        return plan["L_supervised"] - plan["L_S"]
-    if plan["C_supervised"] == math.inf:
-        return math.inf
-    tokens = plan["D_S"] * (plan["C"] - plan["flops_inference"]) / plan["flops_student"]
-    return formulas.supervised_loss(plan["N_S"], max(tokens, 1.0), law["supervised"]) - plan["L_supervised"]
-
-
-def outcome(plan: Any, law: Any) -> str:
-    """Return what the plan comes to, as far as the law can tell losses apart.
-
-    Parameters
-    ----------
-    plan : dict
-        As ``verdict`` takes it: the law's accuracy is in it.
-    law : dict
-        The coefficients.
-
-    Returns
-    -------
-    str
-        "distil", "supervised" or "too close to call".
-    """
-    ahead = gap(plan, law)
-    if abs(ahead) < plan["accuracy"] * plan["L_S"]:
-        return "too close to call"
-    return "distil" if ahead > 0.0 else "supervised"
-
-
-def verdict(plan: Any, law: Any, max_D_S: Any = None) -> str:
-    """Return whether to distil, and why, in one sentence.
-
-    Parameters
-    ----------
-    plan : dict
-        Numbers of a plan by the names of its fields, with its goal and the law's relative accuracy.
-    law : dict
-        Coefficients of the distillation law that it was made with.
-    max_D_S : float, optional
-        The cap on student tokens that was asked with.
-
-    Returns
-    -------
-    str
-        The sentence.
-    """
-    settled = outcome(plan, law)
-    who = "it" if settled == "distil" else "distilling"
-    why = _why_for_target(plan, law, who, max_D_S) if plan["goal"] == "target" else _why(plan, law, who)
-    if settled == "distil":
-        return f"Distil: {why}."
-    if settled == "supervised":
-        return f"Train supervised: {why}."
-    nats = fixed(plan["accuracy"] * plan["L_S"], 3)
-    return f"Too close to call, for the law tells losses apart by {nats} nats at best: by its numbers {why}."
-
-
-def _why(plan: Any, law: Any, who: str) -> str:
-    """Return the difference and its cause."""
-    ahead, parts = gap(plan, law), reason(plan, law)
-    setting = "on these tokens" if plan["goal"] == "tokens" else "with this budget"
-    fewer = f"the student sees {count(plan['D_S'])} tokens, {count(plan['D_supervised'])} without a teacher"
-    if ahead > 0.0:
-        cost = f", of which its bill takes back {fixed(parts['bill'], 3)}" if parts["bill"] > SHOWN else ""
-        return (
-            f"{setting} {who} wins {fixed(ahead, 3)} nats, since the best teacher is worth "
-            f"{fixed(parts['teacher'], 3)} nats{cost} ({fewer})"
-        )
-    if parts["teacher"] <= SHOWN:
-        return (
-            f"{setting} distilling loses {fixed(-ahead, 3)} nats, since with "
-            f"{count(plan['D_supervised'])} tokens the data teach as well as the best free teacher"
-        )
-    return (
-        f"{setting} distilling loses {fixed(-ahead, 3)} nats, since the teacher is worth "
-        f"{fixed(parts['teacher'], 3)} nats but its bill costs {fixed(parts['bill'], 3)} ({fewer})"
-    )
-
-
-def reason(plan: Any, law: Any) -> Any:
-    """Return the advantage in two parts: what a free best teacher is worth, less the bill of this one.
-
-    Parameters
-    ----------
-    plan : dict
-        Numbers of a plan by the names of its fields.
-    law : dict
-        Coefficients of the distillation law that it was made with.
-
-    Returns
-    -------
-    dict
-        ``teacher`` and ``bill``, nats per token. A free teacher would leave all the tokens of supervised
-        training.
-    """
-    L_free = formulas.best_teacher(law, plan["N_S"], max(plan["D_supervised"], 1.0))[1]
-    return {"teacher": plan["L_supervised"] - L_free, "bill": plan["L_S"] - L_free}
-
-
-def _why_for_target(plan: Any, law: Any, who: str, max_D_S: Any) -> str:
-    if plan["C_supervised"] == math.inf:
-        floor = formulas.supervised_loss(plan["N_S"], math.inf, law["supervised"])
-        if max_D_S is not None and floor < plan["L_S"]:
-            return f"supervised training cannot reach this loss at this size with {count(max_D_S)} tokens"
-        return (
-            "supervised training cannot reach this loss at this size, whatever the tokens "
-            f"(its floor is {fixed(floor, 3)} nats)"
-        )
-    ratio = plan["C"] / plan["C_supervised"]
-    tokens = f"{count(plan['D_S'])} student tokens instead of {count(plan['D_supervised'])}"
-    what = f"{who} needs {fixed(ratio, 2)} times the compute of supervised training"
-    if ratio <= 1.0:
-        return f"{what} ({tokens})"
-    teacher = (plan["flops_logits"] + plan["flops_teacher"]) / plan["C"]
-    why = (
-        f"{fixed(100.0 * teacher, 0)}% of it goes to the teacher"
-        if teacher > 0.05
-        else "so near the floor data teach more"
-    )
-    return f"{what}, and {why} ({tokens})"

@@ -1,25 +1,23 @@
 """Compute-optimal distillation: one plan, or a whole map of them.
 
 ``plan`` answers: with this student and this much compute, which teacher, how many tokens, what loss, and
-is it worth it? The mathematics is :func:`distill_lib.scaling.formulas.plan_student`; here inputs are
-checked, existing teachers compared, and the answer is explained and certified.
+is it worth it? The answer is found by :mod:`distill_lib.scaling.answers`, for the page that plans as for this
+function; here the arguments are checked, and the optimum is certified.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from distill_lib.scaling import _checks, formulas
-from distill_lib.scaling.given_teachers import plan_with_given
+from distill_lib.scaling import _checks, answers, formulas
 from distill_lib.scaling.laws import DistillationLaw
 from distill_lib.scaling.optimality import optimality_residual
 from distill_lib.scaling.plans import Plan, PlanMap
-from distill_lib.scaling.questions import SCENARIOS, Question, Teacher, checked_law
+from distill_lib.scaling.questions import SCENARIOS, Teacher, checked_law, checked_question
 
 __all__ = ["SCENARIOS", "Plan", "PlanMap", "plan", "plan_map", "replan"]
 
@@ -33,6 +31,7 @@ def plan(
     target_loss: float | None = None,
     D_S: float | None = None,
     max_D_S: float | None = None,
+    max_D_T: float | None = None,
     teachers: Sequence[Teacher] | None = None,
     students_sharing: float = 1.0,
     deltas: tuple[float, float] | None = None,
@@ -64,6 +63,9 @@ def plan(
         Student tokens, fixed.
     max_D_S : float, optional
         Most student tokens there are, for instance the size of a corpus.
+    max_D_T : float, optional
+        Most tokens that a teacher to be designed can be trained on: a teacher that is to learn from the same corpus
+        has no more of it than the student. Without it up to 1e17, as in the paper; not with ``teachers``.
     teachers : sequence, optional
         Existing teachers to choose from: each a loss, or (N_T, D_T), or (N_T, D_T, L_T) with a measured
         loss. Without it the teacher is free to be designed.
@@ -103,7 +105,7 @@ def plan(
     >>> round(p.L_S, 3), round(p.L_supervised, 3)
     (2.217, 2.222)
     """
-    question = Question.checked(
+    question = checked_question(
         N_S=N_S,
         C=C,
         scenario=scenario,
@@ -111,6 +113,7 @@ def plan(
         target_loss=target_loss,
         D_S=D_S,
         max_D_S=max_D_S,
+        max_D_T=max_D_T,
         students_sharing=students_sharing,
         deltas=deltas,
         inference_tokens=inference_tokens,
@@ -120,24 +123,12 @@ def plan(
         fitted_range=fitted_range,
         teachers=teachers,
     )
-    if teachers is not None:
-        return plan_with_given(question, teachers)
-    found = question.best()
-    if not found["feasible"]:
-        raise ValueError(question.why_infeasible())
-    answer = question.answer(found)
-    residual = optimality_residual(
-        answer,
-        {"D_S": question.D_S_bounds, "N_T": formulas.BOUNDS, "D_T": formulas.BOUNDS},
-        question.deltas,
-        formulas.flop_terms(question.context, question.vocabulary),
-        tight=(
-            found["C"] > question.to_spend * (1.0 - 1e-9)
-            if question.target_loss is None
-            else found["L_S"] > question.target_loss * (1.0 - 1e-9)
-        ),
-    )
-    return dataclasses.replace(answer, residual=residual)
+    found = answers.numbers(question.plain)
+    found["warnings"] = tuple(answers.outside(found, question.plain["ranges"]))
+    del found["shares"]  # a plan works them out
+    if teachers is None:
+        found["residual"] = optimality_residual(found, question.plain)
+    return Plan(**found, law=question.law, question=question.asked)
 
 
 def replan(earlier: Plan, law: DistillationLaw | None = None, **changes: Any) -> Plan:

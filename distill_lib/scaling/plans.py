@@ -15,7 +15,7 @@ import numpy as np
 
 import distill_lib
 from distill_lib import paper
-from distill_lib.scaling import answers, formulas
+from distill_lib.scaling import formulas, verdicts
 from distill_lib.scaling.laws import DistillationLaw
 from distill_lib.scaling.storage import LogitStorage, logit_storage
 from distill_lib.scaling.tables import aligned, html_table
@@ -121,12 +121,12 @@ class Plan:
         With a target loss both students reach the same loss, so the supervised one gets the compute of the
         plan here; otherwise the gap is the advantage. Infinite where supervised training cannot get there.
         """
-        return float(answers.gap(vars(self), self.law.to_dict()))
+        return float(verdicts.gap(vars(self), self.law.to_dict()))
 
     @functools.cached_property
     def outcome(self) -> Outcome:
         """What the plan comes to: distil, train supervised, or too close to call for the law."""
-        return cast(Outcome, answers.outcome(vars(self), self.law.to_dict()))
+        return cast(Outcome, verdicts.outcome(vars(self), self.law.to_dict()))
 
     @functools.cached_property
     def reason(self) -> dict[str, float]:
@@ -134,12 +134,12 @@ class Plan:
 
         A free teacher would leave the student all the tokens of supervised training. Nats per token.
         """
-        return dict(answers.reason(vars(self), self.law.to_dict()))
+        return dict(verdicts.reason(vars(self), self.law.to_dict()))
 
     @functools.cached_property
     def verdict(self) -> str:
         """Whether to distil, and why, in one sentence."""
-        return answers.verdict(vars(self), self.law.to_dict(), self.question.get("max_D_S"))
+        return verdicts.verdict(vars(self), self.law.to_dict(), self.question.get("max_D_S"))
 
     def logits(self, top_k: int | None = None, dtype: str = "bfloat16") -> LogitStorage:
         """Return what it takes to store the teacher's logits for all tokens of the student.

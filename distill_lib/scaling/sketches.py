@@ -7,7 +7,8 @@ the dicts of :mod:`distill_lib.scaling.answers`.
 import math
 
 from distill_lib.scaling import formulas
-from distill_lib.scaling.answers import gap, numbers, outcome
+from distill_lib.scaling.answers import numbers
+from distill_lib.scaling.verdicts import gap, outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -35,6 +35,8 @@ def random_questions(many, seed):
         if goal != "D_S" and rng.random() < 0.3:
             arguments["max_D_S"] = power(9, 13)
         if rng.random() < 0.3:
+            arguments["max_D_T"] = power(9, 13)
+        if rng.random() < 0.3:
             arguments["students_sharing"] = float(rng.integers(1, 20))
         if goal == "C" and rng.random() < 0.2:
             arguments["inference_tokens"] = power(8, 12)
@@ -42,6 +44,7 @@ def random_questions(many, seed):
             arguments["accuracy"] = (0.0, 1e-3, 0.003, 0.03)[int(rng.integers(4))]
         rows = None
         if rng.random() < 0.35:
+            arguments.pop("max_D_T", None)  # of a teacher to be designed
             rows = []
             for _ in range(int(rng.integers(1, 4))):
                 measured = float(f"{rng.uniform(1.7, 3.0):.3f}") if rng.random() < 0.4 else None
@@ -53,7 +56,7 @@ def random_questions(many, seed):
                 for row in rows
             ]
         question = {
-            "C": None, "target_loss": None, "D_S": None, "max_D_S": None, "students_sharing": 1.0,
+            "C": None, "target_loss": None, "D_S": None, "max_D_S": None, "max_D_T": None, "deltas": None, "students_sharing": 1.0,
             "inference_tokens": 0.0, "context": formulas.CONTEXT, "vocabulary": formulas.VOCABULARY,
             "ranges": RANGES, "accuracy": paper.law_accuracy(), **arguments, "teachers": rows, "law": LAWS[reading].to_dict(),
         }  # fmt: skip

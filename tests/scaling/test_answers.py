@@ -24,7 +24,7 @@ def test_every_answer_is_the_librarys():
 
 
 def asked(**changes):
-    free = {"C": 1e21, "target_loss": None, "D_S": None, "max_D_S": None, "teachers": None}
+    free = {"C": 1e21, "target_loss": None, "D_S": None, "max_D_S": None, "max_D_T": None, "teachers": None}
     return {
         **QUESTION,
         "N_S": 1e9,
@@ -46,6 +46,9 @@ def asked(**changes):
         ({"teachers": [[None, None, 2.0]]}, r"teachers\[0\] = 2.0 is a loss alone"),
         ({"teachers": [[1e9, 1e10, 11.0]]}, "worse than guessing uniformly"),
         ({"C": 1e15, "teachers": [[1e9, 1e10, 2.2]]}, "no given teacher serves: C = "),
+        ({"teachers": [[1e9, 1e10, None]], "max_D_T": 1e10}, "max_D_T = 10000000000.0 caps the tokens"),
+        ({"target_loss": 2.2}, "are two questions"),
+        ({"C": None}, "nothing to plan for"),
     ],
 )
 def test_a_question_without_an_answer_is_named(changes, message):

@@ -24,7 +24,7 @@ for (const folder of ["/distill_lib", "/distill_lib/scaling"]) {
   python.FS.mkdir(folder);
   python.FS.writeFile(folder + "/__init__.py", "");
 }
-for (const name of ["formulas", "wording", "answers", "sketches", "law_files"]) {
+for (const name of ["formulas", "wording", "verdicts", "answers", "sketches", "law_files"]) {
   python.FS.writeFile(`/distill_lib/scaling/${name}.py`, fs.readFileSync(`distill_lib/scaling/${name}.py`));
 }
 python.runPython("import sys\\nsys.path.append('/')\\n" + fs.readFileSync(program, "utf8"));

@@ -156,6 +156,37 @@ def test_a_cap_on_tokens_caps_both_students():
     assert q.residual < 1e-6
 
 
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_cap_on_the_teachers_tokens_binds_and_the_plan_is_still_the_best(scenario):
+    cap, free = 1e11, plan(3e9, 1e23, scenario)
+    p = plan(3e9, 1e23, scenario, max_D_T=cap)
+    assert p.D_T == pytest.approx(cap, rel=1e-9)
+    assert p.D_T < free.D_T
+    assert free.L_S <= p.L_S
+    assert p.residual < 1e-6
+    # of all teachers on so many tokens, as a list, none serves better, and the nearest as well
+    sizes = np.geomspace(p.N_T / 3, p.N_T * 3, 201)
+    listed = plan(3e9, 1e23, scenario, teachers=[(N_T, cap) for N_T in sizes])
+    assert p.L_S <= listed.L_S <= p.L_S + 1e-6
+    assert plan(3e9, 1e23, scenario, max_D_T=1e18).L_S == free.L_S
+
+
+def test_a_teacher_that_cannot_be_had_is_not_promised():
+    cap = {"max_D_T": 1e9}
+    with pytest.raises(
+        ValueError, match=r"above (\d\.\d+) nats with up to 1e\+17 tokens and a teacher of up to 1e\+09"
+    ) as e:
+        plan(1e9, target_loss=2.1, **cap)
+    floor = float(str(e.value).partition("above ")[2].split()[0])
+    assert plan(1e9, target_loss=floor + 1e-3, **cap).D_T <= 1e9
+    # This cap is not the reason.
+    with pytest.raises(ValueError, match=r"with up to 1e\+17 tokens; ask for more"):
+        plan(1e9, target_loss=1.5, max_D_T=1e16)
+    small = plan(1e10, 1e24, "best_case", max_D_T=1e10)
+    assert "falls short by" in small.verdict
+    assert "bill" not in small.verdict
+
+
 def test_fixed_tokens_without_a_budget_give_the_best_teacher():
     p = plan(1e9, D_S=2.5e11)
     assert (p.L_T, p.L_S) == pytest.approx(LAWS["reconciled"].best_teacher(1e9, 2.5e11), rel=1e-6)
@@ -304,6 +335,11 @@ def test_a_map_of_figure_27_takes_well_under_two_seconds():
         ({"C": 1e21, "D_S": 0.2}, r"D_S = 0.2 is out of range"),
         ({"C": 1e21, "max_D_S": math.inf}, r"max_D_S = inf is out of range"),
         ({"C": 1e21, "D_S": 1e9, "max_D_S": 1e9}, r"leave out max_D_S"),
+        ({"C": 1e21, "max_D_T": 0.5}, r"max_D_T = 0.5 is out of range"),
+        (
+            {"C": 1e21, "max_D_T": 1e10, "teachers": [(1e9, 1e10)]},
+            r"max_D_T = .* leave it out where teachers are given",
+        ),
         ({"C": 1e21, "D_S": 1e12}, r"C = 1e\+21 is too small.*1e\+12 student tokens"),
         ({"C": 1e21, "teachers": []}, r"teachers = \[\]; give a list"),
         ({"C": 1e21, "teachers": 2.0}, r"teachers = 2.0; give a list"),

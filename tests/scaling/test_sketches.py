@@ -13,7 +13,7 @@ from distill_lib.scaling.planning import plan
 LAW = published_law()
 QUESTION = {
     **random_questions(1, 0)[0][0],
-    "N_S": 1e9, "C": 1e21, "target_loss": None, "D_S": None, "max_D_S": None, "scenario": "teacher_inference",
+    "N_S": 1e9, "C": 1e21, "target_loss": None, "D_S": None, "max_D_S": None, "max_D_T": None, "scenario": "teacher_inference",
     "teachers": None, "students_sharing": 1.0, "inference_tokens": 0.0, "law": LAW.to_dict(),
 }  # fmt: skip
 
