@@ -16,27 +16,24 @@ import distill_lib as dl
 from distill_lib import paper
 from distill_lib.scaling import formulas
 from distill_lib.scaling.accelerators import ACCELERATORS, UTILISATION
-from distill_lib.scaling.laws import READINGS, published_intervals
+from distill_lib.scaling.law_draws import MEANING, draw_published_laws
+from distill_lib.scaling.laws import READINGS, DistillationLaw
+from distill_lib.scaling.propagation import OF_DRAWS
+from distill_lib.scaling.robustness import DISTILLATION, LAWS, SUPERVISED
+from distill_lib.scaling.sensitivity import moved_laws
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = "book/plan"
-LIBRARY = ("formulas", "wording", "verdicts", "answers", "sketches", "law_files")
+LIBRARY = ("formulas", "wording", "verdicts", "answers", "robustness", "sketches", "law_files")
 STATIC = ROOT / "book" / "_static" / "planner"
 
 
 def published() -> dict[str, Any]:
-    """Gather what the page needs of the paper: both readings of the law, their intervals, the fitted ranges."""
-    laws, intervals = {}, {}
-    for reading in READINGS:
-        laws[reading] = dl.published_law(reading).to_dict()
-        intervals[reading] = {}
-        for part, known in (("supervised", laws[reading]["supervised"]), ("distillation", laws[reading])):
-            table = published_intervals(part, reading)
-            rows = table.loc[[name for name in table.index if name in known], ["low", "high"]]
-            intervals[reading][part] = {str(name): [row.low, row.high] for name, row in rows.iterrows()}
+    """Gather what the page needs of the paper for its first answer: both readings of the law, the fitted ranges."""
     return {
-        "laws": laws,
-        "intervals": intervals,
+        "laws": {reading: dl.published_law(reading).to_dict() for reading in READINGS},
+        "many": LAWS,
+        "meaning": {"published": MEANING, "draws": OF_DRAWS},
         "ranges": {name: list(ends) for name, ends in paper.fitted_ranges().items()},
         "accuracy": paper.law_accuracy(),
         "context": formulas.CONTEXT,
@@ -44,6 +41,29 @@ def published() -> dict[str, Any]:
         "bound": formulas.BOUNDS[1],
         "devices": {kind.name: {"peak": kind.peak, "source": kind.source} for kind in ACCELERATORS.values()},
         "utilisation": UTILISATION,
+    }
+
+
+def other_laws() -> dict[str, Any]:
+    """Gather the laws that the page asks how sure a plan is: those of ``dl.plan_uncertainty``, in few bytes.
+
+    They are rows of coefficients under their names. For each reading: the laws drawn from the intervals of Table 6,
+    and those with one coefficient moved to either end of its interval.
+    """
+
+    def row(law: DistillationLaw) -> list[float]:
+        return [getattr(law.supervised, name) for name in SUPERVISED] + [
+            getattr(law, name) for name in DISTILLATION
+        ]
+
+    return {
+        "supervised": SUPERVISED,
+        "distillation": DISTILLATION,
+        "drawn": {reading: [row(law) for law in draw_published_laws(LAWS, reading)] for reading in READINGS},
+        "moved": {
+            reading: [[symbol, row(low), row(high)] for symbol, low, high in moved_laws(reading)]
+            for reading in READINGS
+        },
     }
 
 
@@ -74,6 +94,7 @@ def place(app: Sphinx, error: Exception | None) -> None:
     for name in ("micropython.mjs", "micropython.wasm"):
         shutil.copy2(micropython() / name, target)
     (target / "library.json").write_text(json.dumps(library()), encoding="utf-8")
+    (target / "laws.json").write_text(json.dumps(other_laws(), allow_nan=False), encoding="utf-8")
     (target / "published.json").write_text(json.dumps(published(), allow_nan=False), encoding="utf-8")
 
 

@@ -113,13 +113,24 @@ def meaning(question: Any) -> Any:
         "inference": inference,
         "C": C,
         "to_spend": C - inference,
-        "D_S": _capped(question["max_D_S"]) if fixed_tokens is None else (fixed_tokens, fixed_tokens),
-        "D_T": _capped(question["max_D_T"]),
+        "D_S": capped(question["max_D_S"]) if fixed_tokens is None else (fixed_tokens, fixed_tokens),
+        "D_T": capped(question["max_D_T"]),
     }
 
 
-def _capped(most: Any) -> Any:
-    """Return the bounds of tokens, with a cap of one's own."""
+def capped(most: Any) -> Any:
+    """Return the bounds of tokens, with a cap of one's own.
+
+    Parameters
+    ----------
+    most : float or None
+        The cap.
+
+    Returns
+    -------
+    tuple of float
+        Least and most.
+    """
     low, high = formulas.BOUNDS
     if most is None:
         return low, high
@@ -203,7 +214,7 @@ def _best_of(question: Any, terms: Any) -> Any:
     if len(teachers) == 0:
         raise ValueError("teachers = []; give a list of losses, (N_T, D_T) or (N_T, D_T, L_T)")
     N_S, law, target, (low, high) = question["N_S"], question["law"], question["target_loss"], terms["D_S"]
-    rows = [_known_teacher(question, terms, i) for i in range(len(teachers))]
+    rows = [known_teacher(question, terms["deltas"], i) for i in range(len(teachers))]
     best, best_value = None, math.inf
     for place, (N_T, D_T, L_T) in enumerate(rows):
         F_T = 0.0
@@ -233,13 +244,33 @@ def _best_of(question: Any, terms: Any) -> Any:
     return best
 
 
-def _known_teacher(question: Any, terms: Any, index: int) -> Any:
-    """Return (N_T, D_T, L_T) of one given teacher, NaN for what is not known and not needed."""
+def known_teacher(question: Any, deltas: Any, index: int) -> Any:
+    """Return what is known of one given teacher.
+
+    Parameters
+    ----------
+    question : dict
+        Its ``teachers``, ``scenario``, ``law`` and ``vocabulary``.
+    deltas : tuple of float
+        What part of its logits and of its training is charged.
+    index : int
+        Its place in the list.
+
+    Returns
+    -------
+    tuple of float
+        N_T, D_T and L_T, NaN for what is not known and not needed.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or not enough is known of it.
+    """
     name, (N_T, D_T, L_T) = f"teachers[{index}]", question["teachers"][index]
     if N_T is None and D_T is None:
         if L_T is None:
             raise ValueError(f"{name} is empty; give a loss, (N_T, D_T) or (N_T, D_T, L_T)")
-        if terms["deltas"][0] or terms["deltas"][1]:
+        if deltas[0] or deltas[1]:
             raise ValueError(
                 f"{name} = {exact(L_T)} is a loss alone, but scenario {question['scenario']!r} charges for the "
                 "teacher; give (N_T, D_T) or (N_T, D_T, L_T), or plan the best_case"

@@ -7,47 +7,15 @@ import html
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from distill_lib.scaling import robustness
 from distill_lib.scaling.plans import Outcome, Plan
 from distill_lib.scaling.sensitivity import Sensitivity
 from distill_lib.scaling.tables import aligned, html_table
-from distill_lib.scaling.wording import count as words
 
 if TYPE_CHECKING:
     import pandas as pd
-
-QUANTITIES = (
-    "L_S",
-    "L_supervised",
-    "gap",
-    "D_S",
-    "D_supervised",
-    "L_T",
-    "N_T",
-    "D_T",
-    "C",
-    "C_supervised",
-    "regret",
-)
-"""Numbers of a plan that get an interval."""
-
-LABELS = {
-    "L_S": "student loss L_S (nats/token)",
-    "L_supervised": "supervised loss (nats/token)",
-    "gap": "advantage (nats/token)",
-    "D_S": "student tokens D_S",
-    "D_supervised": "supervised tokens",
-    "L_T": "teacher loss L_T (nats/token)",
-    "N_T": "teacher size N_T (parameters)",
-    "D_T": "teacher tokens D_T",
-    "C": "compute C (FLOPs)",
-    "C_supervised": "supervised compute (FLOPs)",
-    "regret": "lost by keeping this plan (nats)",
-}
-"""How they are called, with units."""
-
-_VERBS = {"distil": "distil", "supervised": "train supervised"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +35,7 @@ class PlanUncertainty:
     without : float
         Share of them that have no answer, such as a target out of reach; intervals and shares leave them out.
     intervals : mapping of str to (float, float, float)
-        Value with the law itself, low and high, for each of ``QUANTITIES``. ``gap`` is the advantage at equal
+        Value with the law itself, low and high, for each of ``robustness.QUANTITIES``. ``gap`` is the advantage at equal
         means; ``regret`` what is lost, nats per token, by keeping the plan where another law is true.
     wins : float
         Share of the draws in which distilling is ahead, by however little.
@@ -75,8 +43,8 @@ class PlanUncertainty:
         Share of the draws that come to the same outcome: distil, supervised, or too close to call.
     sensitivities : tuple of Sensitivity
         Coefficients by what they move the advantage, the largest first.
-    readings : mapping of str to Plan
-        The plan under each reading of B', for the published law; empty for another.
+    readings : mapping of str to Plan or None
+        The plan under each reading of B', for the published law, None where it has no answer; empty for another law.
     meaning : str
         What the draws are.
     """
@@ -90,64 +58,56 @@ class PlanUncertainty:
     wins: float
     holds: float
     sensitivities: tuple[Sensitivity, ...]
-    readings: Mapping[str, Plan]
+    readings: Mapping[str, Plan | None]
     meaning: str
+
+    @property
+    def _found(self) -> dict[str, Any]:
+        """What :mod:`robustness` tells in words."""
+        return {
+            "intervals": self.intervals,
+            "wins": self.wins,
+            "holds": self.holds,
+            "without": self.without,
+            "asked": self.draws,
+            "level": self.level,
+            "outcome": self.plan.outcome,
+        }
 
     @property
     def outcome(self) -> Outcome:
         """The plan's outcome where enough draws, ``level`` of them, are on its side; else too close to call."""
-        ahead = {"distil": self.wins, "supervised": 1.0 - self.wins}.get(self.plan.outcome, 0.0)
-        return self.plan.outcome if ahead >= self.level else "too close to call"
+        return cast(Outcome, robustness.settled(self._found))
 
     @property
     def survives_readings(self) -> bool | None:
         """Whether the outcome is the same under both readings of B'; None where there is but one."""
         if not self.readings:
             return None
-        return len({found.outcome for found in self.readings.values()}) == 1
+        return robustness.survives_readings(self._readings)
 
     @property
     def verdict(self) -> str:
         """The outcome with what speaks for it, in one sentence."""
-        _, low, high = self.intervals["gap"]
-        said = {"distil": "Distil", "supervised": "Train supervised"}.get(self.outcome, "Too close to call")
-        value = _nats(self.intervals["gap"][0])
-        by = f"advantage {value} nats, {100 * self.level:g} % of the draws between {_nats(low)} and {_nats(high)}"
-        leans = self.plan.outcome != "too close to call" and self.outcome == "too close to call"
-        lean = f", though the law alone says to {_VERBS[self.plan.outcome]}" if leans else ""
-        agree = f"the law's outcome ({self.plan.outcome}) holds in {self.holds:.0%}"
-        return (
-            f"{said}{lean}: {by}; distilling is ahead in {self.wins:.0%} of {self.draws} draws, and {agree}."
-        )
+        return robustness.say_verdict(self._found)
 
     @property
     def sensitivity(self) -> str:
         """What the advantage hangs on, in one sentence."""
-        if not self.sensitivities:
-            return ""
-        first, *others = self.sensitivities[:3]
-        alone = (
-            "one half-width of its interval"
-            if self.source == "published intervals"
-            else "one half-width of its spread, others moving along,"
-        )
-        rest = " and ".join(f"{each.coefficient} ({each.size:.3f})" for each in others)
-        return (
-            f"Most depends on {first.coefficient}: {alone} moves the advantage by {_nats(first.low)} or "
-            f"{_nats(first.high)} nats" + (f"; then {rest}." if rest else ".")
-        )
+        rows = [(each.coefficient, each.low, each.high) for each in self.sensitivities]
+        return robustness.say_sensitivity(rows, self.source == "published intervals")
 
     @property
     def readings_say(self) -> str:
         """Whether the outcome survives both readings of B', in one sentence; empty for another law."""
-        if not self.readings:
-            return ""
-        each = "; ".join(
-            f"{name}: advantage {_nats(found.gap)} nats, {found.outcome}"
+        return robustness.say_readings(self._readings)
+
+    @property
+    def _readings(self) -> list[tuple[str, dict[str, Any] | None]]:
+        return [
+            (name, None if found is None else {"gap": found.gap, "outcome": found.outcome})
             for name, found in self.readings.items()
-        )
-        survives = "survives" if self.survives_readings else "does not survive"
-        return f"The outcome {survives} both readings of B' ({each})."
+        ]
 
     @property
     def _title(self) -> str:
@@ -156,25 +116,13 @@ class PlanUncertainty:
         )
 
     def _lines(self) -> list[str]:
-        some = f"{self.without:.0%} of the draws have no answer and are left out." if self.without else ""
+        some = robustness.say_without(self._found)
         return [
             line for line in (self.verdict, self.sensitivity, self.readings_say, some, self.meaning) if line
         ]
 
     def _table(self) -> list[tuple[str, ...]]:
-        shown = [name for name in QUANTITIES if self._is_open(name)]
-        low, high = (f"{50.0 * (1.0 + side * self.level):.3g} %" for side in (-1.0, 1.0))
-        header = ("", "plan", f"low ({low})", f"high ({high})")
-        return [
-            header,
-            *((LABELS[name], *(_write(name, end) for end in self.intervals[name])) for name in shown),
-        ]
-
-    def _is_open(self, name: str) -> bool:
-        """Whether a number is one that the question left open and that is known."""
-        value, low, high = self.intervals[name]
-        same = all(math.isclose(end, value, rel_tol=1e-9) for end in (low, high))
-        return not (math.isnan(low) or same)
+        return robustness.table(self._found)
 
     def __str__(self) -> str:
         return "\n".join([f"{self._title}:", *aligned(self._table()), *self._lines()])
@@ -220,7 +168,7 @@ class PlanUncertainty:
             "verdict": self.verdict,
             "sensitivities": [dataclasses.asdict(each) for each in self.sensitivities],
             "readings": {
-                name: {"gap": _finite(found.gap), "L_S": found.L_S, "outcome": found.outcome}
+                name: found and {"gap": _finite(found.gap), "L_S": found.L_S, "outcome": found.outcome}
                 for name, found in self.readings.items()
             },
             "meaning": self.meaning,
@@ -229,15 +177,3 @@ class PlanUncertainty:
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _nats(value: float) -> str:
-    return f"{value:+.3f}" if math.isfinite(value) else ("unlimited" if value > 0 else "unknown")
-
-
-def _write(name: str, value: float) -> str:
-    if name in ("gap", "regret"):
-        return _nats(value)
-    if name.startswith("L"):
-        return f"{value:.4f}" if math.isfinite(value) else "out of reach"
-    return f"{value:.3g}" if name.startswith("C") and math.isfinite(value) else words(value)

@@ -7,6 +7,7 @@ function; here the arguments are checked, and the optimum is certified.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,9 +18,9 @@ from distill_lib.scaling import _checks, answers, formulas
 from distill_lib.scaling.laws import DistillationLaw
 from distill_lib.scaling.optimality import optimality_residual
 from distill_lib.scaling.plans import Plan, PlanMap
-from distill_lib.scaling.questions import SCENARIOS, Teacher, checked_law, checked_question
+from distill_lib.scaling.questions import SCENARIOS, Question, Teacher, checked_law, checked_question
 
-__all__ = ["SCENARIOS", "Plan", "PlanMap", "plan", "plan_map", "replan"]
+__all__ = ["SCENARIOS", "Plan", "PlanMap", "plan", "plan_map", "question_of", "replan"]
 
 
 def plan(
@@ -153,10 +154,37 @@ def replan(earlier: Plan, law: DistillationLaw | None = None, **changes: Any) ->
     ValueError
         As ``plan`` does, and for a plan that does not say what was asked.
     """
+    asked = {**_asked(earlier), **changes}
+    return plan(**{**asked, "law": earlier.law if law is None else law})
+
+
+def question_of(earlier: Plan) -> Question:
+    """Return the question that a plan answers.
+
+    Parameters
+    ----------
+    earlier : Plan
+        A plan that ``plan`` made.
+
+    Returns
+    -------
+    Question
+        The question, without what the law was fitted on.
+
+    Raises
+    ------
+    ValueError
+        For a plan that does not say what was asked.
+    """
+    usual = {name: each.default for name, each in inspect.signature(plan).parameters.items()}
+    return checked_question(**{**usual, **_asked(earlier)})
+
+
+def _asked(earlier: Plan) -> dict[str, Any]:
+    """Return the arguments of an earlier plan."""
     if not earlier.question:
         raise ValueError("this plan does not say what was asked; make it with plan(...)")
-    asked: dict[str, Any] = {"accuracy": earlier.accuracy, **earlier.question, **changes}
-    return plan(law=earlier.law if law is None else law, **asked)
+    return {"accuracy": earlier.accuracy, "law": earlier.law, **earlier.question}
 
 
 def plan_map(

@@ -10,15 +10,18 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
-from distill_lib.scaling import _checks, sketches
+from distill_lib.scaling import _checks, robustness
 from distill_lib.scaling.law_draws import MEANING, MEANING_WITHIN, draw_published_laws
 from distill_lib.scaling.laws import READINGS, DistillationLaw, Reading, published_law
-from distill_lib.scaling.plan_uncertainty import QUANTITIES, PlanUncertainty
-from distill_lib.scaling.planning import replan
+from distill_lib.scaling.plan_uncertainty import PlanUncertainty
+from distill_lib.scaling.planning import question_of, replan
 from distill_lib.scaling.plans import Plan
-from distill_lib.scaling.sensitivity import along_draws, one_by_one
+from distill_lib.scaling.sensitivity import Sensitivity, moved_laws
+
+
+class TooFewAnswers(ValueError):
+    """Hardly any of the other laws has an answer to a question, such as a target out of their reach."""
+
 
 OF_DRAWS = "Resamples of the runs: what the law's form cannot say, and runs unlike these, are not in it."
 """What draws of a bootstrap are, in words."""
@@ -28,8 +31,8 @@ def plan_uncertainty(
     plan: Plan,
     draws: Iterable[DistillationLaw] | Any = None,
     *,
-    level: float = 0.9,
-    count: int = 400,
+    level: float = robustness.LEVEL,
+    count: int = robustness.LAWS,
     seed: int = 0,
     widen: float = 1.0,
     within: float | None = None,
@@ -67,7 +70,7 @@ def plan_uncertainty(
     ------
     ValueError
         For arguments out of range, for a law of one's own without draws, and for draws that are no
-        distillation laws or of which none has an answer.
+        distillation laws or of which hardly any has an answer (then a ``TooFewAnswers``).
 
     Examples
     --------
@@ -85,31 +88,44 @@ def plan_uncertainty(
         )
     else:
         laws = _given(draws, count)
-    plans = [_answer(plan, law) for law in laws]
-    answered = [(found, law) for found, law in zip(plans, laws, strict=True) if found is not None]
-    if len(answered) < 2:
-        raise ValueError(
-            f"only {len(answered)} of {len(laws)} draws have an answer to this question; ask for less, such as a "
+    question, kept = question_of(plan).plain, vars(plan)
+    plain = [law.to_dict() for law in laws]
+    rows = [robustness.under_law(question, law, kept) for law in plain]
+    found = robustness.spread(rows, robustness.under_law(question, question["law"], kept), level)
+    if found is None:
+        answered = sum(row is not None for row in rows)
+        raise TooFewAnswers(
+            f"only {answered} of {len(laws)} draws have an answer to this question; ask for less, such as a "
             "larger budget or a higher target_loss"
         )
-    point = _numbers(plan, plan)
-    table = {name: [_numbers(found, plan)[name] for found, _ in answered] for name in QUANTITIES}
-    intervals = {name: (point[name], *sketches.ends(values, level)) for name, values in table.items()}
+    if published:
+        reading = _reading(plan.law)
+        moved = [(name, low.to_dict(), high.to_dict()) for name, low, high in moved_laws(reading, widen)]
+        hinges = robustness.one_by_one(question, kept, moved)
+    else:
+        gaps = [math.nan if row is None else row["gap"] for row in rows]
+        hinges = robustness.along_draws(gaps, plain, level)
     return PlanUncertainty(
         plan=plan,
         source="published intervals" if published else "draws",
         level=level,
         draws=len(laws),
-        without=1.0 - len(answered) / len(laws),
-        intervals=intervals,
-        wins=float(np.mean([found.gap > 0.0 for found, _ in answered])),
-        holds=float(np.mean([found.outcome == plan.outcome for found, _ in answered])),
-        sensitivities=one_by_one(lambda law: _gap(plan, law), _reading(plan.law), widen)
-        if published
-        else along_draws(np.array(table["gap"]), [law for _, law in answered], level),
-        readings={name: replan(plan, published_law(name)) for name in READINGS} if published else {},
+        without=found["without"],
+        intervals=found["intervals"],
+        wins=found["wins"],
+        holds=found["holds"],
+        sensitivities=tuple(Sensitivity(*row) for row in hinges),
+        readings={name: _under(plan, name) for name in READINGS} if published else {},
         meaning=_meaning(within) if published else OF_DRAWS,
     )
+
+
+def _under(plan: Plan, reading: Reading) -> Plan | None:
+    """Ask the same of one reading; None where it has no answer, such as a target out of its reach."""
+    try:
+        return replan(plan, published_law(reading))
+    except ValueError:
+        return None
 
 
 def _meaning(within: float | None) -> str:
@@ -138,27 +154,3 @@ def _given(draws: Any, count: int) -> list[DistillationLaw]:
     if len(laws) < 2:
         raise ValueError(f"draws has {len(laws)} laws; give 2 at least, better 400")
     return laws
-
-
-def _answer(plan: Plan, law: DistillationLaw) -> Plan | None:
-    """Ask another law the same; None where it has no answer, such as a target out of its reach."""
-    try:
-        return replan(plan, law)
-    except ValueError:
-        return None
-
-
-def _gap(plan: Plan, law: DistillationLaw) -> float:
-    found = _answer(plan, law)
-    return math.nan if found is None else found.gap
-
-
-def _numbers(found: Plan, kept: Plan) -> dict[str, float]:
-    """Return the numbers of a plan made with another law, and what keeping the first one loses under it."""
-    numbers = {name: float(getattr(found, name)) for name in QUANTITIES if name != "regret"}
-    known = not math.isnan(kept.N_T)
-    measured = not known or kept.L_T != kept.law.supervised.loss(kept.N_T, kept.D_T)
-    L_T = kept.L_T if measured else found.law.supervised.loss(kept.N_T, kept.D_T)
-    # With a target loss the two spend differently: no loss to compare.
-    regret = math.nan if kept.goal == "target" else found.law.loss(kept.N_S, kept.D_S, L_T) - found.L_S
-    return {**numbers, "regret": float(regret)}

@@ -99,8 +99,8 @@ def checked_question(**given: Any) -> Question:
             "accuracy", given["accuracy"], 0.0, 1.0, "give a relative error such as 0.01 for one percent"
         )
     )
-    plain["teachers"] = None if given["teachers"] is None else _checked_teachers(given["teachers"])
-    plain |= {"law": law.to_dict(), "ranges": _checked_range(given["fitted_range"], law)}
+    plain["teachers"] = None if given["teachers"] is None else checked_teachers(given["teachers"])
+    plain |= {"law": law.to_dict(), "ranges": checked_range(given["fitted_range"], law)}
     asked = {name: _remembered(value) for name, value in given.items() if name not in _NOT_ASKED}
     return Question(plain, law, asked)
 
@@ -123,8 +123,24 @@ def _checked_deltas(given: Any) -> tuple[float, float]:
     return logits, pretraining
 
 
-def _checked_teachers(given: Any) -> list[list[float | None]]:
-    """Return a row [N_T, D_T, L_T] for each teacher, None for what was not said."""
+def checked_teachers(given: Any) -> list[list[float | None]]:
+    """Return a row for each given teacher.
+
+    Parameters
+    ----------
+    given : sequence
+        Each a loss, (N_T, D_T) or (N_T, D_T, L_T).
+
+    Returns
+    -------
+    list of list
+        [N_T, D_T, L_T], None for what was not said.
+
+    Raises
+    ------
+    ValueError
+        For what is no teacher.
+    """
     if not hasattr(given, "__len__") or len(given) == 0:
         raise ValueError(f"teachers = {given!r}; give a list of losses, (N_T, D_T) or (N_T, D_T, L_T)")
     rows: list[list[float | None]] = []
@@ -154,10 +170,28 @@ def _remembered(value: Any) -> Any:
     return float(value)
 
 
-def _checked_range(
+def checked_range(
     given: Mapping[str, Sequence[float]] | None, law: DistillationLaw
 ) -> Mapping[str, tuple[float, float]]:
-    """Return what the law was fitted on: as given, the paper's for its own law, or nothing."""
+    """Return what the law was fitted on: as given, the paper's for its own law, or nothing.
+
+    Parameters
+    ----------
+    given : mapping or None
+        Lowest and highest value by quantity.
+    law : DistillationLaw
+        The law.
+
+    Returns
+    -------
+    mapping
+        Checked ends.
+
+    Raises
+    ------
+    ValueError
+        For unknown quantities, and ends that are none.
+    """
     known = paper.fitted_ranges()
     if given is None:
         return known if law.name in READINGS else {}

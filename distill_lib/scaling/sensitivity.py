@@ -1,16 +1,13 @@
-"""Which coefficient of a law an answer hangs on."""
+"""Which coefficient of a law an answer hangs on: the published laws with one coefficient moved."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from distill_lib import paper
-from distill_lib.scaling import formulas
+from distill_lib.scaling import formulas, robustness
 from distill_lib.scaling.laws import DistillationLaw, Reading, published_law
 
 
@@ -33,20 +30,16 @@ class Sensitivity:
     @property
     def size(self) -> float:
         """The larger of the two changes, nats per token."""
-        return max(abs(self.low), abs(self.high))
+        return robustness.size((self.coefficient, self.low, self.high))
 
 
-def one_by_one(
-    answer: Callable[[DistillationLaw], float], reading: Reading, widen: float = 1.0
-) -> tuple[Sensitivity, ...]:
+def moved_laws(reading: Reading, widen: float = 1.0) -> list[tuple[str, DistillationLaw, DistillationLaw]]:
     """Move each published coefficient alone to either end of its 90 % interval.
 
     Under the reconciled reading B' moves with beta', as it does in ``draw_published_laws``.
 
     Parameters
     ----------
-    answer : callable
-        Takes a law, returns a number.
     reading : {"reconciled", "printed"}
         How B' is read.
     widen : float
@@ -54,62 +47,20 @@ def one_by_one(
 
     Returns
     -------
-    tuple of Sensitivity
-        The largest first; coefficients without width are left out.
+    list of (str, DistillationLaw, DistillationLaw)
+        The symbol, and the laws with its low and its high end; coefficients without width are left out.
     """
     law = published_law(reading)
-    middle = answer(law)
     found = []
     for which in ("supervised", "distillation"):
         for symbol, entry in paper.coefficients(which).items():
-            if symbol.rstrip("'") in ("a", "b") or entry.low == entry.high:
+            name = symbol.rstrip("'")
+            if name in ("a", "b") or entry.low == entry.high:
                 continue
             ends = [entry.value * (end / entry.value) ** widen for end in (entry.low, entry.high)]
-            changes = [
-                answer(_changed(law, which, symbol.rstrip("'"), end, reading)) - middle for end in ends
-            ]
-            found.append(Sensitivity(symbol, *changes))
-    return tuple(sorted(found, key=lambda each: -each.size))
-
-
-def along_draws(values: np.ndarray, laws: Sequence[DistillationLaw], level: float) -> tuple[Sensitivity, ...]:
-    """Regress an answer on the logarithm of each coefficient over draws, in which all move together.
-
-    Parameters
-    ----------
-    values : numpy.ndarray
-        The answer of each draw, shape [draws].
-    laws : sequence of DistillationLaw
-        The draws.
-    level : float
-        Coverage of the intervals whose half-widths the slopes are taken over.
-
-    Returns
-    -------
-    tuple of Sensitivity
-        The largest first; coefficients that are the same in all draws are left out.
-    """
-    finite = np.isfinite(values)
-    if finite.sum() < 2:
-        return ()
-    columns = {
-        f.name: np.array([getattr(law.supervised, f.name) for law in laws])
-        for f in dataclasses.fields(laws[0].supervised)
-        if f.name != "name"
-    }
-    for f in dataclasses.fields(laws[0]):
-        if f.name not in ("name", "supervised"):
-            symbol = f"{f.name}'" if f.name in columns else f.name
-            columns[symbol] = np.array([getattr(law, f.name) for law in laws])
-    found = []
-    for symbol, column in columns.items():
-        x = np.log(np.maximum(column[finite], 1e-300))
-        if np.ptp(x) <= 1e-12:
-            continue
-        slope = float(np.cov(x, values[finite])[0, 1] / np.var(x, ddof=1))
-        middle, low, high = np.quantile(x, [0.5, 0.5 - 0.5 * level, 0.5 + 0.5 * level])
-        found.append(Sensitivity(symbol, slope * float(low - middle), slope * float(high - middle)))
-    return tuple(sorted(found, key=lambda each: -each.size))
+            low, high = (_changed(law, which, name, end, reading) for end in ends)
+            found.append((symbol, low, high))
+    return found
 
 
 def _changed(law: DistillationLaw, which: str, name: str, value: float, reading: Reading) -> DistillationLaw:

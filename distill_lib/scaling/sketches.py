@@ -8,7 +8,7 @@ import math
 
 from distill_lib.scaling import formulas
 from distill_lib.scaling.answers import numbers
-from distill_lib.scaling.verdicts import gap, outcome
+from distill_lib.scaling.robustness import LEVEL, ends, loss_of_teacher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,89 +103,44 @@ def losses_along_teacher(law: Any, N_S: float, D_S: float, teachers: Any) -> Any
     return [formulas.distillation_loss(N_S, D_S, teacher, law) for teacher in teachers], L_T, L_S
 
 
-# ---------------------------------------------------------------- how sure a plan is
+# ---------------------------------------------------------------- how sure the curve is
 
 
-def losses_under(law: Any, plan: Any, measured: bool) -> Any:
+def losses_under(law: Any, plan: Any, other: Any) -> Any:
     """Return the loss that a plan, left as it is, has under another law, and that of its alternative.
 
     Parameters
     ----------
     law : dict
-        Coefficients of a distillation law.
+        Coefficients of the distillation law that the plan was made with.
     plan : dict
         The plan.
-    measured : bool
-        Whether L_T was measured; otherwise it follows from N_T and D_T by the law.
+    other : dict
+        Those of the other law.
 
     Returns
     -------
     tuple of float
-        L_S and L_supervised.
+        L_S and L_supervised; NaN for what has no supervised counterpart.
     """
-    L_T = plan["L_T"]
-    if not measured:
-        L_T = formulas.supervised_loss(plan["N_T"], plan["D_T"], law["supervised"])
-    L_S = formulas.distillation_loss(plan["N_S"], plan["D_S"], L_T, law)
-    return L_S, formulas.supervised_loss(plan["N_S"], plan["D_supervised"], law["supervised"])
+    L_S = formulas.distillation_loss(plan["N_S"], plan["D_S"], loss_of_teacher(plan, law, other), other)
+    D = plan["D_supervised"]
+    return L_S, formulas.supervised_loss(plan["N_S"], D, other["supervised"]) if D >= 1.0 else math.nan
 
 
-def band_of_intervals(law: Any, intervals: Any, plan: Any, measured: bool) -> Any:
-    """Return bands of L_S and of the advantage from intervals of single coefficients.
+def band_of_draws(law: Any, plan: Any, draws: Any, level: float = LEVEL) -> Any:
+    """Return bands of L_S and of the advantage that a plan, left as it is, has under other laws.
 
-    Each coefficient goes to either end of its interval while the others and the plan stay; the changes are
-    added in quadrature, which takes them for independent. To first order it makes no difference that the
-    plan is not made anew, since it is an optimum.
+    A plan is an optimum: to first order it makes no difference that it is not made anew under each.
 
     Parameters
     ----------
     law : dict
-        Coefficients of a distillation law.
-    intervals : dict
-        ``supervised`` and ``distillation``: low and high by coefficient.
+        Coefficients of the distillation law that the plan was made with.
     plan : dict
         The plan.
-    measured : bool
-        Whether L_T was measured.
-
-    Returns
-    -------
-    dict
-        ``L_S`` and ``advantage``, each (low, high).
-    """
-    L_S, L_supervised = losses_under(law, plan, measured)
-    squares = [0.0, 0.0, 0.0, 0.0]
-    for part in ("supervised", "distillation"):
-        for name in sorted(intervals[part]):
-            changes, gains = [0.0], [0.0]
-            for end in intervals[part][name]:
-                other = dict(law)
-                if part == "supervised":
-                    other["supervised"] = dict(law["supervised"])
-                    other["supervised"][name] = end
-                else:
-                    other[name] = end
-                loss, alone = losses_under(other, plan, measured)
-                changes.append(loss - L_S)
-                gains.append((alone - loss) - (L_supervised - L_S))
-            ends = (min(changes), max(changes), min(gains), max(gains))
-            squares = [square + end * end for square, end in zip(squares, ends)]  # noqa: B905 - MicroPython
-    down, up, less, more = [math.sqrt(square) for square in squares]
-    gap = L_supervised - L_S
-    return {"L_S": (L_S - down, L_S + up), "advantage": (gap - less, gap + more)}
-
-
-def band_of_draws(draws: Any, plan: Any, measured: bool, level: float = 0.9) -> Any:
-    """Return bands of L_S and of the advantage that a plan, left as it is, has under the laws of resamples.
-
-    Parameters
-    ----------
     draws : list of dict
         Distillation laws.
-    plan : dict
-        The plan.
-    measured : bool
-        Whether L_T was measured.
     level : float
         Coverage.
 
@@ -194,109 +149,8 @@ def band_of_draws(draws: Any, plan: Any, measured: bool, level: float = 0.9) -> 
     dict
         ``L_S`` and ``advantage``, each (low, high).
     """
-    pairs = [losses_under(law, plan, measured) for law in draws]
+    pairs = [losses_under(law, plan, other) for other in draws]
     return {
         "L_S": ends([pair[0] for pair in pairs], level),
         "advantage": ends([pair[1] - pair[0] for pair in pairs], level),
     }
-
-
-def plans_under(question: Any, draws: Any) -> Any:
-    """Ask a question anew of other laws, as the plan itself was asked for.
-
-    Parameters
-    ----------
-    question : dict
-        As :mod:`distill_lib.scaling.answers` describes it.
-    draws : list of dict
-        Distillation laws.
-
-    Returns
-    -------
-    list of tuple
-        L_S, the gap and the outcome under each law; None where it has no answer.
-    """
-    found: Any = []
-    for law in draws:
-        asked = dict(question)
-        asked["law"] = law
-        try:
-            plan = numbers(asked)
-            found.append((plan["L_S"], gap(plan, law), outcome(plan, law)))
-        except ValueError:
-            found.append(None)
-    return found
-
-
-def spread_of_plans(found: Any, settled: str, level: float = 0.9) -> Any:
-    """Return how far the plans under other laws lie apart, and how many of them agree.
-
-    Parameters
-    ----------
-    found : list of tuple
-        What ``plans_under`` gave.
-    settled : str
-        Outcome under the law itself.
-    level : float
-        Coverage.
-
-    Returns
-    -------
-    dict or None
-        ``L_S`` and ``gap``, each (low, high); ``wins``, ``holds`` and ``without``: the shares of laws under which
-        distilling is ahead, which come to the same outcome, and which have no answer. None of fewer than two.
-    """
-    known = [each for each in found if each is not None]
-    if len(known) < 2:
-        return None
-    return {
-        "L_S": ends([each[0] for each in known], level),
-        "gap": ends([each[1] for each in known], level),
-        "wins": sum([1.0 for each in known if each[1] > 0.0]) / len(known),
-        "holds": sum([1.0 for each in known if each[2] == settled]) / len(known),
-        "without": 1.0 - len(known) / len(found),
-    }
-
-
-def ends(values: Any, level: float) -> Any:
-    """Return both ends of the percentile interval; infinite values count, unknown ones do not.
-
-    Parameters
-    ----------
-    values : list of float
-        In any order.
-    level : float
-        Coverage.
-
-    Returns
-    -------
-    tuple of float
-        Low and high; NaN if no value is known.
-    """
-    known = sorted([value for value in values if not math.isnan(value)])
-    if len(known) == 0:
-        return math.nan, math.nan
-    return closest(known, 0.5 - 0.5 * level), closest(known, 0.5 + 0.5 * level)
-
-
-def closest(values: Any, part: float) -> float:
-    """Return the value that lies closest to a quantile; of two equally close ones that of even rank.
-
-    No interpolation: a value between a finite and an infinite one would be none.
-
-    Parameters
-    ----------
-    values : list of float
-        Sorted.
-    part : float
-        From 0 to 1.
-
-    Returns
-    -------
-    float
-        What ``numpy.quantile`` gives by the method "closest_observation".
-    """
-    place = len(values) * part - 1.5
-    below = math.floor(place)
-    i = below if place == below and below % 2 == 1 else below + 1
-    return values[max(i, 0)]

@@ -1,6 +1,8 @@
 """The library's own files under MicroPython, as the page that plans runs them: the same numbers as here."""
 
+import contextlib
 import importlib.util
+import io
 import json
 import os
 import subprocess
@@ -8,9 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from planner_questions import random_questions
 
 from distill_lib.scaling import formulas
-from distill_lib.scaling.laws import published_law
+from distill_lib.scaling.law_draws import draw_published_laws
+from distill_lib.scaling.laws import READINGS, published_law
+from distill_lib.scaling.sensitivity import moved_laws
 from distill_lib.scaling.wording import count
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +29,7 @@ for (const folder of ["/distill_lib", "/distill_lib/scaling"]) {
   python.FS.mkdir(folder);
   python.FS.writeFile(folder + "/__init__.py", "");
 }
-for (const name of ["formulas", "wording", "verdicts", "answers", "sketches", "law_files"]) {
+for (const name of ["formulas", "wording", "verdicts", "answers", "robustness", "sketches", "law_files"]) {
   python.FS.writeFile(`/distill_lib/scaling/${name}.py`, fs.readFileSync(`distill_lib/scaling/${name}.py`));
 }
 python.runPython("import sys\\nsys.path.append('/')\\n" + fs.readFileSync(program, "utf8"));
@@ -83,6 +88,41 @@ for N_S, C, deltas, target in {asked!r}:
         same += there == mine
         assert there == pytest.approx(mine, rel=1e-9)
     print(f"{same} of {len(asked)} plans are bit-identical")
+
+
+def test_how_sure_a_plan_is_reads_the_same(micropython):
+    """Intervals, shares, sensitivities and both readings, for the published law and for draws: in the same words."""
+    laws = [law.to_dict() for law in draw_published_laws(40)]
+    moved = [(name, low.to_dict(), high.to_dict()) for name, low, high in moved_laws("reconciled")]
+    readings = [(name, published_law(name).to_dict()) for name in READINGS]
+    questions = [question for question, _ in random_questions(40, seed=8)]
+    body = f"""
+from distill_lib.scaling import answers, robustness
+inf = float("inf")
+for question in {questions!r}:
+    try:
+        kept = answers.numbers(question)
+    except ValueError:
+        continue
+    rows = [robustness.under_law(question, law, kept) for law in {laws!r}]
+    found = robustness.spread(rows, robustness.under_law(question, question["law"], kept))
+    if found is None:
+        print("too few")
+        continue
+    hinges = robustness.one_by_one(question, kept, {moved!r})
+    gaps = [float("nan") if row is None else row["gap"] for row in rows]
+    along = robustness.along_draws(gaps, {laws!r})
+    both = [(name, robustness.under_law(question, law, kept)) for name, law in {readings!r}]
+    print(robustness.say_verdict(found), robustness.say_without(found), robustness.say_readings(both))
+    print(robustness.say_sensitivity(hinges, True), robustness.say_sensitivity(along, False))
+    print(robustness.table(found))
+"""
+    told = micropython(body)
+    here = io.StringIO()
+    with contextlib.redirect_stdout(here):
+        exec(body, {})
+    assert told == here.getvalue()
+    assert told.count("Most depends on") > 20
 
 
 def test_numbers_pass_unchanged_through_the_bridge(micropython):

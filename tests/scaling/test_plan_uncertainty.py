@@ -12,10 +12,10 @@ import distill_lib as dl
 from distill_lib import paper
 from distill_lib.scaling.law_draws import draw_published_laws
 from distill_lib.scaling.laws import DistillationLaw, published_law
-from distill_lib.scaling.plan_uncertainty import QUANTITIES
 from distill_lib.scaling.planning import SCENARIOS, plan, replan
 from distill_lib.scaling.propagation import plan_uncertainty
-from distill_lib.scaling.sensitivity import along_draws, one_by_one
+from distill_lib.scaling.robustness import QUANTITIES, along_draws
+from distill_lib.scaling.sensitivity import moved_laws
 
 LAW = published_law()
 OWN = DistillationLaw.from_dict(LAW.to_dict() | {"name": "own", "c0": 2.5})
@@ -148,7 +148,8 @@ def test_the_numbers_are_those_of_planning_with_each_law():
         law.loss(1e9, p.D_S, law.supervised.loss(p.N_T, p.D_T)) - q.L_S
         for law, q in zip(laws, plans, strict=True)
     ]
-    assert found.intervals["regret"][2] == np.quantile(kept, 0.95, method="closest_observation")
+    wanted = np.quantile(kept, 0.95, method="closest_observation")
+    assert found.intervals["regret"][2] == pytest.approx(wanted, abs=1e-13)
 
 
 def test_a_measured_teacher_keeps_its_loss_in_every_draw():
@@ -217,19 +218,26 @@ def test_sensitivities_are_those_of_moving_one_coefficient():
     moved = DistillationLaw.from_dict(LAW.to_dict() | {"beta": beta.low, "B": B})
     assert by_name["beta'"].low == pytest.approx(replan(p, moved).gap - p.gap, abs=1e-12)
     assert found.sensitivities[0].coefficient in found.sensitivity
-    wide = one_by_one(lambda law: replan(p, law).gap, "reconciled", widen=2.0)
-    assert wide[0].size > sizes[0]
+    for (_, *near), (_, *far) in zip(moved_laws("reconciled"), moved_laws("reconciled", 2.0), strict=True):
+        for one, two in zip(near, far, strict=True):
+            once, twice = (abs(replan(p, law).gap - p.gap) for law in (one, two))
+            assert twice >= once
 
 
 def test_along_draws_finds_what_an_answer_follows():
     laws = draw_published_laws(400)
-    values = np.array([3.0 * math.log(law.d1) - 0.1 * math.log(law.supervised.E) for law in laws])
-    found = along_draws(values, laws, 0.9)
-    assert found[0].coefficient == "d1"
+    values = [3.0 * math.log(law.d1) - 0.1 * math.log(law.supervised.E) for law in laws]
+    plain = [law.to_dict() for law in laws]
+    (symbol, low, high), *others = along_draws(values, plain)
+    assert symbol == "d1"
+    assert "E" in [row[0] for row in others[:3]]
     entry = paper.coefficients("distillation")["d1"]
-    assert found[0].high == pytest.approx(3.0 * math.log(entry.high / entry.value), rel=0.15)
-    assert found[0].low < 0.0 < found[0].high
-    assert along_draws(np.full(400, np.nan), laws, 0.9) == ()
+    assert high == pytest.approx(3.0 * math.log(entry.high / entry.value), rel=0.15)
+    assert low < 0.0 < high
+    slope = np.polyfit(np.log([law.d1 for law in laws]), values, 1)[0]
+    ends = np.quantile(np.log([law.d1 for law in laws]), [0.05, 0.5, 0.95], method="closest_observation")
+    assert (low, high) == pytest.approx((slope * (ends[0] - ends[1]), slope * (ends[2] - ends[1])), rel=1e-9)
+    assert along_draws([math.nan] * 400, plain) == []
 
 
 # ---------------------------------------------------------------- one's own law

@@ -14,6 +14,7 @@ from test_pages import PHONE, close, open_page
 
 import distill_lib as dl
 from distill_lib.scaling.accelerators import ACCELERATORS, UTILISATION
+from distill_lib.scaling.law_draws import MEANING
 from distill_lib.scaling.wording import count
 
 pytestmark = pytest.mark.site
@@ -68,6 +69,11 @@ def words(plan):
 
 def verdict(page):
     return page.text_content(".pl-verdict")
+
+
+def settled(page):
+    """Wait until the other laws have been asked."""
+    page.wait_for_selector(".pl-robust[aria-busy=false]:not([hidden])", timeout=60_000)
 
 
 def wait_for_another(page, before):
@@ -180,9 +186,8 @@ def test_charts_appear_and_move_with_the_question(planner):
     before = page.evaluate(place)
     page.wait_for_selector("#pl-chart-compute .pl-band")
     assert "supervised from" in page.text_content("#pl-chart-compute")
-    page.wait_for_function(
-        "document.querySelector('.pl-band-words').textContent.includes('implausibly narrow')"
-    )
+    settled(page)
+    assert "narrower than such runs allow" in page.text_content(".pl-sure-meaning")
     type_into(page, "C", "4e21")
     page.wait_for_function(f"{place} !== '{before}'")
     assert page.get_attribute("#pl-chart-teacher", "aria-label").startswith("Student loss along the teacher")
@@ -199,6 +204,7 @@ QUESTIONS = [
     "#goal=days&days=30&count=512&price=2.5&peak=3.12e14&inference_tokens=1e12",
     "#goal=D_S&D_S=5e10&scenario=best_case&teachers=__2.05~3e9_1e11_",
     "#goal=C&max_D_S=2e10&N_S=4e8",
+    "#C=3e22&N_S=3e9&scenario=teacher_pretraining&max_D_T=1e11",
     "#goal=target_loss&target_loss=2.35&scenario=best_case&max_D_S=15e9&accuracy=0.2%25",
 ]
 MORE_QUESTIONS = [
@@ -263,6 +269,71 @@ def test_the_command_gives_the_same_plan(planner, question, tmp_path):
     cost = found["report"]["cost"]["days"]
     shown = f"{24 * cost:.3g} hours" if cost < 2 else f"{cost:.3g} days" if cost < 1000 else None
     assert shown is None or f"Training on the hardware{shown}" in table
+
+
+@pytest.mark.parametrize(
+    "question", [q for q in QUESTIONS if "goal=D_S" not in q] + ["#goal=target_loss&target_loss=2.1&N_S=3e9"]
+)
+def test_page_and_command_are_equally_sure(planner, question, tmp_path):
+    """Every sentence and every interval of the page is one that the command prints."""
+    page = planner(question)
+    settled(page)
+    command = copied(page, "Copy command", "Command").rstrip()
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    for part in ("verdict", "sensitivity", "readings"):
+        assert page.text_content(f".pl-sure-{part}") in lines
+    assert page.text_content(".pl-sure-verdict").count(" of 400 draws") == 1
+    assert page.text_content(".pl-sure-meaning").endswith(MEANING)
+    assert MEANING in lines
+    table = page.evaluate(
+        "[...document.querySelectorAll('.pl-intervals tr')].map((row) => [...row.cells].map((cell) => cell.textContent))"
+    )
+    printed_rows = {re.sub(r"\s{2,}", "|", line.strip()) for line in lines}
+    assert len(table) > 4
+    for row in table:
+        assert "|".join(cell for cell in row if cell) in printed_rows, row
+
+
+def test_a_verdict_that_is_no_longer_asked_for_is_not_read_out(planner):
+    """A moving slider starts nothing, and what is known is said politely, once."""
+    page = planner()
+    settled(page)
+    page.evaluate(
+        """() => {
+          window.said = [];
+          new MutationObserver(() => said.push(document.querySelector('.pl-live').textContent)).observe(
+            document.querySelector('.pl-live'), { childList: true, characterData: true, subtree: true });
+        }"""
+    )
+    page.focus("#pl-C")
+    page.keyboard.press("Tab")
+    for _ in range(8):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(60)
+    assert page.get_attribute(".pl-robust", "aria-busy") == "true"
+    assert page.text_content(".pl-sure-verdict").startswith("Asking 400 laws")
+    assert not page.is_visible(".pl-sure-readings")
+    settled(page)
+    page.wait_for_timeout(900)
+    said = page.evaluate("said")
+    assert 1 <= len(said) <= 2, said
+    assert said[-1].startswith(page.text_content(".pl-sure-verdict"))
+    assert said[-1].endswith(page.text_content(".pl-sure-readings"))
+
+
+def test_where_no_other_law_has_an_answer_it_says_so(planner):
+    page = planner("#goal=target_loss&target_loss=2.3")
+    law = saved_law()["law"]
+    offer(page, saved_law(draws=[{**law, "supervised": {**law["supervised"], "E": 3.0}}] * 3))
+    page.wait_for_function("document.querySelector('.pl-sure-verdict').textContent.startsWith('Hardly any')")
+    settled(page)
+    assert not page.is_visible(".pl-intervals")
+    assert "uncertainty" not in copied(page, "Copy Python", "Call")
 
 
 @pytest.mark.parametrize("question", ["#goal=D_S&D_S=5e10", "#scenario=best_case&teachers=__2.05~3e9_1e11_"])
@@ -377,16 +448,16 @@ def test_a_law_of_ones_own_is_planned_with(planner, tmp_path, monkeypatch, capsy
     expected = dl.plan(1e9, 1e21, law=law, accuracy=0.002, fitted_range=content["fitted_range"])
     assert verdict(page) == expected.verdict
     assert "right to 0.2 % of a loss" in page.text_content(".pl-accuracy")
-    page.wait_for_function(
-        "document.querySelector('.pl-band-words').textContent.includes('when the 21 resamples of your fit')"
-    )
+    page.wait_for_function("document.querySelector('.pl-sure-verdict').textContent.includes('of 21 draws')")
     unsure = expected.uncertainty(draws)
     low, high = unsure.intervals["L_S"][1:]
-    gains = " to ".join(f"{end:+.3f}".replace("-", "−") for end in unsure.intervals["gap"][1:])
-    said = page.text_content(".pl-band-words")
-    assert said.startswith(f"Student loss {low:.3f} to {high:.3f}, gain over supervised {gains}: ")
-    assert f"ahead in {unsure.wins:.0%}".replace("%", " %") in said
-    assert f"{expected.outcome} holds in {unsure.holds:.0%}".replace("%", " %") in said
+    assert page.text_content(".pl-sure-verdict") == unsure.verdict
+    assert page.text_content(".pl-sure-sensitivity") == unsure.sensitivity
+    assert page.text_content(".pl-sure-losses").endswith(f"{low:.4f} to {high:.4f}.")
+    assert page.text_content(".pl-sure-meaning") == unsure.meaning
+    assert page.text_content(".pl-sure-readings") == ""
+    assert "not its 21 resamples" in page.text_content("#pl-link-note")
+    assert page.is_visible("#pl-link-note")
     (tmp_path / "mine.json").write_text(json.dumps(content))
     monkeypatch.chdir(tmp_path)
     exec(copied(page, "Copy Python", "Call"), {})
@@ -398,6 +469,10 @@ def test_a_law_of_ones_own_is_planned_with(planner, tmp_path, monkeypatch, capsy
     )
     assert verdict(again) == verdict(page)
     assert again.is_checked("input[name=pl-reading][value=file]")
+    assert "mine.json without its 21 resamples" in again.text_content(".pl-sure-verdict")
+    assert again.is_hidden("#pl-link-note")
+    assert again.is_hidden(".pl-intervals")
+    assert copied(again, "Copy Python", "Call").endswith("print(plan.uncertainty(load_draws(fit)))\n")
 
 
 @pytest.mark.parametrize(
@@ -480,14 +555,16 @@ def test_the_keyboard_suffices(planner):
 def test_a_plan_can_be_taken_along(planner):
     page = planner()
     page.wait_for_function("document.querySelectorAll('.pl-chart > svg').length === 2")
-    page.wait_for_function("document.querySelector('.pl-band-words').textContent !== ''")
+    settled(page)
     with page.expect_download() as got:
         page.click("text=Download JSON")
     saved = json.loads(Path(got.value.path()).read_text())
     here = answer_of_the_library({"N_S": 1e9, "C": 1e21, "law": LAWS["reconciled"]})
     assert saved["plan"]["verdict"] == here["verdict"]
     assert saved["question"]["law"]["B"] == LAWS["reconciled"].B
-    assert saved["band"]["L_S"][0] < here["L_S"] < saved["band"]["L_S"][1]
+    value, low, high = saved["uncertainty"]["intervals"]["L_S"]
+    assert low < value == here["L_S"] < high
+    assert saved["uncertainty"]["verdict"] == dl.plan(1e9, 1e21).uncertainty().verdict
     with page.expect_download() as got:
         page.click("text=Download PNG")
     picture = Path(got.value.path()).read_bytes()
@@ -548,6 +625,7 @@ def test_python_starts_with_the_page_and_nothing_is_fetched_twice(browser, site_
     page.goto(f"{site_url}/book/plan.html", wait_until="networkidle")
     page.wait_for_selector("#planner[data-ready]")
     own = {path.name for path in (ROOT / "book" / "_static" / "planner").glob("*.js")} - {"worker.js"}
+    assert asked.count("laws.json") <= 1
     # Each of the two workers has its own; a browser keeps them for the second.
     often = {"worker.js": 2, "micropython.mjs": 2, "micropython.wasm": 2, "library.json": 2}
     for name in {*own, "published.json", *often}:

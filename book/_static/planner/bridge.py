@@ -7,7 +7,7 @@ and go through float(), which reads them exactly, as json.loads does not; they l
 import json
 import math
 
-from distill_lib.scaling import answers, formulas, law_files, sketches, wording
+from distill_lib.scaling import answers, formulas, law_files, robustness, sketches, wording
 
 MARK = "\x01"  # before the digits of a number; no text that a person types has it
 
@@ -65,50 +65,79 @@ def words(found):
     return told
 
 
-def band(request):
-    """Return how sure the plan is."""
-    plan = {key: math.nan if value is None else value for key, value in request["plan"].items()}
-    return spread(request, plan)
+class Desk:
+    """What stays in this worker between requests about one plan: other laws, the question, and what they answered."""
+
+    def __init__(self):
+        """Begin with nothing."""
+        self.laws, self.question, self.kept, self.found = [], None, None, []
 
 
-def spread(request, plan):
-    """Return the bands of a plan from resamples where there are some, else from intervals, else None."""
-    measured, edges = request["measured"], None
-    unmatched = not plan["D_supervised"] >= 1.0  # no supervised student gets there
-    if unmatched:
-        plan = dict(plan)
-        plan["D_supervised"] = plan["D_S"]
-    if request["draws"]:
-        edges = sketches.band_of_draws(request["draws"], plan, measured)
-    elif request["intervals"]:
-        edges = sketches.band_of_intervals(request["question"]["law"], request["intervals"], plan, measured)
-    return {"L_S": edges["L_S"]} if edges and unmatched else edges
+desk = Desk()
+
+
+def keep(request):
+    """Keep other laws, to ask them whatever comes."""
+    desk.laws = request["laws"]
+    return len(desk.laws)
+
+
+def begin(request):
+    """Begin to ask how sure a plan is."""
+    desk.question, desk.found = request["question"], []
+    desk.kept = answers.numbers(desk.question)
 
 
 def sample(request):
-    """Ask some resamples the question: L_S and gap as text, which also tells infinity, and the outcome."""
-    found = sketches.plans_under(request["question"], request["draws"])
-    return [None if each is None else [repr(each[0]), repr(each[1]), each[2]] for each in found]
+    """Ask some of the laws kept; return how many were asked in all."""
+    for law in desk.laws[int(request["first"]) : int(request["last"])]:
+        desk.found.append(robustness.under_law(desk.question, law, desk.kept))
+    return len(desk.found)
 
 
-def spread_of_samples(request):
-    """Return how far apart the plans under the resamples lie; an end that is infinite becomes None."""
-    found = [each and (float(each[0]), float(each[1]), each[2]) for each in request["found"]]
-    return sketches.spread_of_plans(found, request["outcome"])
+def hinges(request):
+    """Return what the verdict hangs on, one coefficient at a time, and whether it survives both readings of B'."""
+    rows = robustness.one_by_one(desk.question, desk.kept, request["moved"])
+    readings = [
+        (name, robustness.under_law(desk.question, law, desk.kept)) for name, law in request["readings"]
+    ]
+    return {
+        "sensitivities": rows,
+        "sensitivity": robustness.say_sensitivity(rows, True),
+        "readings": robustness.say_readings(readings),
+    }
+
+
+def sure(request):
+    """Return how far the plans under the laws lie apart, in numbers and in the library's words; None of too few."""
+    point = robustness.under_law(desk.question, desk.question["law"], desk.kept)
+    found = robustness.spread(desk.found, point)
+    if found is None:
+        return None
+    found["settled"] = robustness.settled(found)
+    found["verdict"], found["without_words"] = robustness.say_verdict(found), robustness.say_without(found)
+    found["table"] = robustness.table(found)
+    if not request["published"]:
+        gaps = [math.nan if row is None else row["gap"] for row in desk.found]
+        rows = robustness.along_draws(gaps, desk.laws)
+        found["sensitivities"], found["sensitivity"] = rows, robustness.say_sensitivity(rows, False)
+    return found
+
+
+def bands(request):
+    """Return bands of L_S and of the gain along compute under the laws kept, each plan left as it is."""
+    question, found = request["question"], []
+    for plan in sketches.plans_along_compute(question, request["budgets"]):
+        edges = plan and sketches.band_of_draws(question["law"], plan, desk.laws)
+        found.append(edges and [edges["L_S"], edges["advantage"]])
+    return found
 
 
 def curve(request):
-    """Return (L_S, L_supervised, bands of L_S and of the gain) along compute for one scenario, and where supervised training overtakes."""
+    """Return (L_S, L_supervised) along compute for one scenario, and where supervised training overtakes."""
     question, budgets = request["question"], request["budgets"]
     plans = sketches.plans_along_compute(question, budgets)
-    points = []
-    for found in plans:
-        if found is None:
-            points.append(None)
-            continue
-        edges = spread(request, found) if request["banded"] else None
-        both = [edges["L_S"], edges.get("advantage")] if edges else [None, None]
-        points.append([found["L_S"], found["L_supervised"], both[0], both[1]])
+    points = [None if found is None else [found["L_S"], found["L_supervised"]] for found in plans]
     return {"points": points, "crossing": sketches.crossing(question, budgets, plans)}
 
 
@@ -127,9 +156,12 @@ def law(request):
 
 ACTIONS = {
     "plan": plan,
-    "band": band,
+    "keep": keep,
+    "begin": begin,
     "sample": sample,
-    "spread": spread_of_samples,
+    "hinges": hinges,
+    "sure": sure,
+    "bands": bands,
     "curve": curve,
     "gap": gap,
     "law": law,

@@ -6,6 +6,7 @@ import { teacherChart, teacherRange } from "./teacher_chart.js";
 import { SCENARIOS } from "./state.js";
 
 const POINTS = 33;
+const BANDS = 3; // points of the band in one request
 
 /** Budgets from a token for each parameter to ten thousand, widened to whole powers around the plan's. */
 function budgetsFor(question, C) {
@@ -26,7 +27,7 @@ export function buildCharts(engine, fail) {
       h("label", { class: "pl-check", for: "pl-gain" }, gain, h("span", { text: "Draw the gain over supervised training" }))),
     h("section", { "aria-label": "Loss along the teacher" }, h("h3", { text: "A better teacher or a worse one" }), teacher,
       h("p", { class: "pl-unit", text: "At the plan's tokens, whatever the teacher costs. Left of the diamond the teacher is better and the student worse: the capacity gap. On the dotted line the student would equal its teacher." })));
-  const known = new Map(); // curves by the question they answer
+  const known = new Map(); // curves and bands by the question they answer
   let shown = null;
   let gapShown = null;
 
@@ -51,7 +52,7 @@ export function buildCharts(engine, fail) {
   }
 
   /** Draw what surrounds a plan; later calls overtake earlier ones. */
-  async function show(plan, question, band) {
+  async function show(plan, question) {
     const turn = (show.turn = (show.turn ?? 0) + 1);
     const teachers = teacherRange(plan, question.law.supervised.E);
     const request = { action: "gap", law: question.law, N_S: plan.N_S, D_S: plan.D_S, teachers };
@@ -64,20 +65,40 @@ export function buildCharts(engine, fail) {
     const names = Object.keys(SCENARIOS).sort((a, b) => (a === question.scenario ? -1 : b === question.scenario ? 1 : 0));
     const asked = names.map((name) => {
       const about = { ...question, scenario: name, C: null, target_loss: null, D_S: null };
-      return [name, { action: "curve", question: about, budgets, banded: name === question.scenario, ...band }];
+      return [name, { action: "curve", question: about, budgets }];
     });
+    shown.band = known.get(JSON.stringify(["bands", asked[0][1].question, budgets]));
+    shown.own = asked[0][1];
     for (const [name, curve] of asked) {
-      const mark = JSON.stringify([curve.question, budgets, curve.banded]);
+      const mark = JSON.stringify([curve.question, budgets]);
       if (!known.has(mark)) {
         const told = await engine.ask(curve);
-        if (told.result) known.set(mark, told.result);
-        if (known.size > 40) known.delete(known.keys().next().value);
+        if (told.result) remember(mark, told.result);
       }
       if (turn !== show.turn) return;
       if (known.has(mark)) curves[name] = known.get(mark);
       draw();
     }
   }
+  function remember(mark, value) {
+    known.set(mark, value);
+    if (known.size > 40) known.delete(known.keys().next().value);
+  }
+
+  /** Draw the band of the curve in front, from the laws that the worker has, as long as it is wanted. */
+  async function showBand(wanted) {
+    const { own, budgets } = shown ?? {};
+    if (!own || shown.band) return;
+    const points = [];
+    for (let first = 0; first < budgets.length; first += BANDS) {
+      const told = await engine.ask({ ...own, action: "bands", budgets: budgets.slice(first, first + BANDS) });
+      if (!wanted()) return;
+      points.push(...told.result);
+    }
+    remember(JSON.stringify(["bands", own.question, budgets]), points);
+    if (shown.own === own) shown.band = points;
+    draw();
+  }
   new ResizeObserver(() => draw()).observe(compute);
-  return { element, show: (...all) => show(...all).catch(fail), pictures: () => [...element.querySelectorAll(".pl-chart > svg")], key: () => [...key.children] };
+  return { element, show: (...all) => show(...all).catch(fail), showBand: (wanted) => showBand(wanted).catch(fail), pictures: () => [...element.querySelectorAll(".pl-chart > svg")], key: () => [...key.children] };
 }

@@ -11,7 +11,7 @@ export const NAMES = {
 };
 
 /** Draw what is known so far; `gain` draws the difference to supervised training instead of the loss. */
-export function computeChart({ width, budgets, curves, scenario, plan, gain }) {
+export function computeChart({ width, budgets, curves, band: bands, scenario, plan, gain }) {
   const height = Math.round(Math.min(width * 0.62, 380));
   const own = curves[scenario];
   const value = (point) => (gain ? point[1] - point[0] : point[0]);
@@ -27,9 +27,9 @@ export function computeChart({ width, budgets, curves, scenario, plan, gain }) {
     xLabel: "compute C (FLOPs)", yLabel: gain ? "gain over supervised (nats/token)" : "student loss (nats/token)",
   });
   const along = (curve) => curve.points.map((point, i) => point && [budgets[i], value(point)]);
-  const edges = own.points.map((point, i) => {
-    const ends = point && point[gain ? 3 : 2];
-    return ends ? [budgets[i], ...ends] : null;
+  const edges = (bands ?? []).map((point, i) => {
+    const ends = point && point[gain ? 1 : 0];
+    return ends && ends[0] !== null ? [budgets[i], ...ends] : null;
   }).filter(Boolean);
   const band = edges.length > 1
     ? `<path class="pl-band pl-${scenario}" d="${path(edges.map((e) => [e[0], e[2]]), axes)}${path([...edges].reverse().map((e) => [e[0], e[1]]), axes).replace("M", "L")}Z"/>`

@@ -9,11 +9,11 @@ const DRAWN = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharr
 const budgetOf = (state, question, plan) => question.C ?? (state.goal === "days" ? plan.budget : null);
 
 /** The same question as a call of the library, with what a fit of one's own says of its reach. */
-export function pythonCall(state, question, plan) {
+export function pythonCall(state, question, plan, found) {
   const words = [`N_S=${exact(question.N_S)}`];
   const C = budgetOf(state, question, plan);
   if (C !== null) words.push(`C=${exact(C)}`);
-  for (const name of ["target_loss", "D_S", "max_D_S"]) if (question[name] !== null) words.push(`${name}=${exact(question[name])}`);
+  for (const name of ["target_loss", "D_S", "max_D_S", "max_D_T"]) if (question[name] !== null) words.push(`${name}=${exact(question[name])}`);
   words.push(`scenario="${question.scenario}"`);
   if (question.teachers) {
     const row = (numbers) => (numbers[0] === null ? exact(numbers[2]) : `(${numbers.filter((value) => value !== null).map(exact).join(", ")})`);
@@ -32,7 +32,10 @@ export function pythonCall(state, question, plan) {
   }
   if (state.accuracy !== null) words.push(`accuracy=${exact(state.accuracy)}`);
   lines.push(`plan = dl.plan(${words.join(", ")})`, "print(plan)");
-  if (state.reading === "file" && state.file.draws.length) lines.push("print(plan.uncertainty(load_draws(fit)))");
+  const own = state.reading === "file";
+  const alone = found?.none && (!own || state.file.draws.length); // no other law has an answer
+  if (!own && !alone) lines.push("print(plan.uncertainty())");
+  if (own && !alone && state.file.resamples) lines.push("print(plan.uncertainty(load_draws(fit)))");
   return `${imports.join("\n")}\n\n${lines.join("\n")}\n`;
 }
 
@@ -65,6 +68,7 @@ export function commandLine(state, question, plan) {
     words.push("--teachers teachers.csv");
   }
   if (question.max_D_S !== null) words.push(`--tokens ${exact(question.max_D_S)}`);
+  if (question.max_D_T !== null) words.push(`--max-teacher-tokens ${exact(question.max_D_T)}`);
   if (question.students_sharing !== 1) words.push(`--students ${exact(question.students_sharing)}`);
   if (question.inference_tokens) words.push(`--inference-tokens ${exact(question.inference_tokens)}`);
   if (state.reading === "printed") words.push("--reading printed");

@@ -38,6 +38,10 @@ export const FIELDS = {
     label: "Tokens there are", symbol: "", unit: "a cap on student tokens; empty for none", example: "500B",
     low: 1e6, high: 1e17, start: null, optional: true, write: countOrExact, slide: null,
   },
+  max_D_T: {
+    label: "Tokens a teacher can have", symbol: "", unit: "a cap on a teacher to be designed; empty for none", example: "500B",
+    low: 1e6, high: 1e17, start: null, optional: true, write: countOrExact, slide: null,
+  },
   accuracy: {
     label: "Accuracy of its losses", symbol: "", unit: "relative; what lies closer is too close to call; empty for the law's own", example: "1 %",
     low: 1e-5, high: 1, start: null, optional: true, write: percent, slide: null,

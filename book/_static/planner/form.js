@@ -93,18 +93,20 @@ export function buildForm(published, { changed, readFile }) {
   }
 
   const more = h("details", { class: "pl-more" }, h("summary", { text: "Sharing, serving, data" }),
-    number("students_sharing"), number("inference_tokens"), number("max_D_S"));
+    number("students_sharing"), number("inference_tokens"), number("max_D_S"), number("max_D_T"));
 
   const element = h("form", { class: "pl-form", novalidate: true, "aria-label": "Your question", onsubmit: (event) => event.preventDefault() },
     number("N_S"), goal.element, number("C"), number("days"), number("target_loss"), number("D_S"),
     scenario.element, given.element, teachers.element, more, hardware, law);
 
   function arrange() {
-    for (const name of Object.keys(GOALS)) {
-      fields[name].element.hidden = name !== state.goal;
-      if (name !== state.goal && wrong.delete(name)) { fields[name].say(""); fields[name].show(state[name]); }
-    }
-    fields.max_D_S.element.hidden = state.goal === "D_S";
+    const hide = (name, is) => { // what is wrong in a field that is not asked does not matter
+      fields[name].element.hidden = is;
+      if (is && wrong.delete(name)) { fields[name].say(""); fields[name].show(state[name]); }
+    };
+    for (const name of Object.keys(GOALS)) hide(name, name !== state.goal);
+    hide("max_D_S", state.goal === "D_S");
+    hide("max_D_T", state.given);
     teachers.element.hidden = !state.given;
     if (state.goal === "days") hardware.open = true;
   }
@@ -116,10 +118,10 @@ export function buildForm(published, { changed, readFile }) {
     given.show(state.given ? "given" : "best");
     reading.show(state.reading);
     teachers.show(state.teachers);
-    fileName.textContent = state.file ? `${state.file.name}: ${state.file.draws.length || "no"} resamples` : "";
+    fileName.textContent = state.file ? `${state.file.name}: ${state.file.draws.length || "no"} resamples${!state.file.draws.length && state.file.resamples ? " came with the link" : ""}` : "";
     if (state.reading === "file" || state.accuracy !== null) law.open = true;
     nameAccuracy();
-    if (state.students_sharing !== 1 || state.inference_tokens || state.max_D_S !== null) more.open = true;
+    if (state.students_sharing !== 1 || state.inference_tokens || state.max_D_S !== null || state.max_D_T !== null) more.open = true;
     nameDevice();
     arrange();
   }

@@ -7,10 +7,9 @@ import { commandLine, download, picture, pythonCall } from "./export.js";
 import { buildForm } from "./form.js";
 import { buildResults } from "./results.js";
 import { fromHash, question, toHash } from "./state.js";
+import { buildSureness } from "./sureness.js";
 
 const LAW_FORMAT = "distill-lib law 1";
-const MOST = 400; // resamples asked, as many as the library asks
-const TOGETHER = 10; // of them in one request, so that the charts need not wait
 
 /** Build the planner into its place in the page, and give the first answer. */
 export async function start(root, answers, fetched) {
@@ -20,6 +19,13 @@ export async function start(root, answers, fetched) {
   const charts = buildCharts(drawing, fail);
   let now = null; // what is shown: {state, plan, asked}
   let written;
+  let others; // the laws that the published one may just as well be: fetched once the first answer stands
+  const fetchOthers = () => (others ??= fetch(new URL("laws.json", import.meta.url)).then((response) => response.json()));
+  const askHowSure = buildSureness(drawing, published, fetchOthers, {
+    heard: (found) => { if (now) { now.found = found; results.showSureness(found, now.state, published); } },
+    afterwards: charts.showBand,
+    fail,
+  });
 
   const form = buildForm(published, {
     changed: (state) => (state ? answer(state) : results.refuse("Mend the marked field for a plan.")),
@@ -33,7 +39,7 @@ export async function start(root, answers, fetched) {
   async function checkedLaw(content, name) {
     const { result, problem } = await answers.ask({ action: "law", content, name });
     if (problem) throw new Error(problem);
-    return { name, ...result };
+    return { name, ...result, resamples: result.draws.length };
   }
 
   async function answer(current) {
@@ -54,6 +60,7 @@ export async function start(root, answers, fetched) {
     root.dataset.ready = "true"; // for whoever waits for it
     if (told.problem) {
       now = null;
+      askHowSure(null, state);
       results.refuse(told.problem);
       return;
     }
@@ -61,35 +68,19 @@ export async function start(root, answers, fetched) {
     now = { state, plan, asked };
     command.hidden = commandLine(state, asked, plan) === null;
     results.show(plan, state, published);
-    const own = state.reading === "file";
-    const measured = state.given && (plan.N_T === null || state.teachers.some((row) => row[0] === plan.N_T && row[1] === plan.D_T && row[2] === plan.L_T));
-    const band = { measured, draws: own ? state.file.draws.slice(0, MOST) : null, intervals: own ? null : published.intervals[state.reading] };
-    charts.show(plan, asked, band);
-    const sure = await (own ? underResamples : firstOrder)(plan, asked, band).catch(fail);
-    if (now?.plan !== plan || sure === undefined) return;
-    results.showBand(sure, state, plan);
-    now.band = sure;
+    note.textContent = linkNote(state);
+    note.hidden = !note.textContent;
+    charts.show(plan, asked);
+    askHowSure({ ...asked, C: asked.C ?? (state.goal === "days" ? plan.budget : null) }, state);
+    fetchOthers().catch(() => { others = undefined; }); // asked again when they are needed
   }
 
-  /** The band of a plan of the published law, from the intervals of its coefficients. */
-  async function firstOrder(plan, asked, band) {
-    const { words, storage, shares, ...rest } = plan;
-    const told = await drawing.latest("band", { action: "band", question: asked, plan: { ...rest, warnings: null }, ...band });
-    return told?.result;
-  }
-
-  /** How far the plans under the resamples of a fit lie apart: a few at a time, and no longer than they are wanted. */
-  async function underResamples(plan, asked, { draws }) {
-    if (!draws.length) return null;
-    results.showBand(undefined, now.state, plan);
-    const question = { ...asked, C: asked.C ?? (now.state.goal === "days" ? plan.budget : null) };
-    const found = [];
-    for (let i = 0; i < draws.length; i += TOGETHER) {
-      const told = await drawing.latest("sample", { action: "sample", question, draws: draws.slice(i, i + TOGETHER) });
-      if (!told || now?.plan !== plan) return undefined;
-      found.push(...told.result);
-    }
-    return (await drawing.ask({ action: "spread", found, outcome: plan.outcome })).result;
+  /** What a link leaves behind: resamples are too long for an address. */
+  function linkNote({ reading, file }) {
+    if (reading !== "file" || !file.resamples) return "";
+    return file.draws.length
+      ? `A link takes your law along, but not its ${file.resamples} resamples: whoever opens it sees this plan without intervals. For those, send ${file.name} too.`
+      : "";
   }
 
   function fail(error) {
@@ -115,17 +106,19 @@ export async function start(root, answers, fetched) {
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
   const button = (text, act) => h("button", { type: "button", class: "pl-button", text, onclick: () => { if (now) act(now); } });
   const command = button("Copy command", ({ state, asked, plan }) => copy(commandLine(state, asked, plan), "Command"));
+  const note = h("p", { id: "pl-link-note", class: "pl-unit pl-note-line", hidden: true });
   const actions = h("div", { class: "pl-actions", role: "group", "aria-label": "Take the plan along" },
     button("Copy link", ({ state }) => copy(`${location.href.split("#")[0]}#${toHash(state, published)}`, "Link")),
-    button("Copy Python", ({ state, asked, plan }) => copy(pythonCall(state, asked, plan), "Call")),
+    button("Copy Python", ({ state, asked, plan, found }) => copy(pythonCall(state, asked, plan, found), "Call")),
     command,
-    button("Download JSON", ({ asked, plan, band }) => {
+    button("Download JSON", ({ asked, plan, found }) => {
       const { words, storage, ...numbers } = plan;
-      download("plan.json", new Blob([JSON.stringify({ question: asked, plan: numbers, band }, null, 2) + "\n"], { type: "application/json" }));
+      const { table, ...uncertainty } = found ?? {}; // all but its numbers in words
+      download("plan.json", new Blob([JSON.stringify({ question: asked, plan: numbers, uncertainty }, null, 2) + "\n"], { type: "application/json" }));
     }),
     button("Download PNG", ({ plan }) => picture(charts.pictures(), charts.key(), "Plan your distillation", plan.verdict, {
       page: colour("--pst-color-background"), text: colour("--pst-color-text-base"),
-    }).then((blob) => download("plan.png", blob), fail)), done, shown);
+    }).then((blob) => download("plan.png", blob), fail)), done, note, shown);
 
   root.replaceChildren(results.live, form.element, results.brief, h("div", { class: "pl-answer" }, results.element, charts.element, actions));
 
@@ -137,7 +130,9 @@ export async function start(root, answers, fetched) {
     const { state, wrong } = fromHash(location.hash, published);
     if (state.reading === "file") {
       try {
+        const resamples = Number.isInteger(state.file.resamples) ? state.file.resamples : 0; // they stayed where the link is from
         state.file = await checkedLaw({ format: LAW_FORMAT, kind: "distillation", law: state.file.law, fitted_range: state.file.ranges, mean_error: state.file.accuracy ?? null, draws: [] }, String(state.file.name));
+        state.file.resamples = resamples;
       } catch {
         Object.assign(state, { reading: "reconciled", file: null });
         wrong.push("law");

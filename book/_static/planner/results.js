@@ -12,28 +12,28 @@ const SHARES = {
 };
 
 const KINDS = { distil: "distil", supervised: "supervised", "too close to call": "close" };
-const whole = (part) => `${(100 * part).toFixed(0)} %`;
-const signed = (value) => (value === null ? "unlimited" : (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3));
-/** Both intervals in words: the loss, which a target fixes, and what distilling gains. */
-function between(losses, gains) {
-  const loss = losses === null ? [] : [`student loss ${losses.map((value) => value.toFixed(3)).join(" to ")}`];
-  const both = [...loss, ...(gains ? [`gain over supervised ${gains.map(signed).join(" to ")}`] : [])].join(", ");
-  return both && both[0].toUpperCase() + both.slice(1);
-}
 const money = (value) => (Number.isFinite(value) ? Math.round(value).toLocaleString("en") : "unlimited");
 
 export function buildResults() {
   const line = (className) => h("p", { class: className });
   const verdict = line("pl-verdict");
   const accuracy = line("pl-sure pl-accuracy");
-  const sure = line("pl-sure pl-band-words");
+  const sure = line("pl-sure pl-sure-verdict");
+  const losses = line("pl-sure pl-sure-losses");
+  const hangs = line("pl-sure pl-sure-sensitivity");
+  const readings = line("pl-sure pl-sure-readings");
+  const meaning = line("pl-sure pl-sure-meaning");
+  const intervals = h("table", { class: "pl-intervals" });
+  const title = h("summary");
+  const allIntervals = h("details", { class: "pl-sure" }, title, intervals);
+  const robust = h("div", { class: "pl-robust" }, sure, losses, hangs, readings, meaning, allIntervals);
   const live = h("p", { class: "pl-live", role: "status", "aria-live": "polite" });
   const marks = h("ul", { class: "pl-outside", "aria-label": "Outside the fitted range" });
   const table = h("table", { class: "pl-compare" });
   const bar = h("div", { class: "pl-bar", role: "img" });
   const legend = h("ul", { class: "pl-legend" });
   const storage = line("pl-unit");
-  const card = h("section", { class: "pl-card", "aria-label": "The plan", tabindex: -1 }, verdict, accuracy, sure, marks);
+  const card = h("section", { class: "pl-card", "aria-label": "The plan", tabindex: -1 }, verdict, accuracy, robust, marks);
   const outcome = h("strong");
   const short = h("span");
   const brief = h("button", { type: "button", class: "pl-brief", onclick: () => {
@@ -45,8 +45,11 @@ export function buildResults() {
   const element = h("div", { class: "pl-results" }, card, body);
   const stale = (is) => element.parentElement?.classList.toggle("pl-stale", is);
   let speaking;
+  let spoken = "";
 
   function say(text) {
+    if (text === spoken) return;
+    spoken = text;
     clearTimeout(speaking);
     speaking = setTimeout(() => { live.textContent = text; }, 500); // a slider in motion is not read out
   }
@@ -87,18 +90,42 @@ export function buildResults() {
     storage.textContent = `Keeping the teacher's predictions for these tokens takes ${plan.storage.some} for the 128 largest of each, ${plan.storage.all} for all (two bytes a value).`;
   }
 
-  /** Say how sure the plan is; `undefined` while the resamples are being asked, null where nothing is known. */
-  function showBand(band, state, plan) {
-    if (state.reading === "file") {
-      const { draws } = state.file;
-      sure.textContent = !draws.length
-        ? "Your file holds no resamples, so there is no band (distill-lib fit --bootstrap makes them)."
-        : band === undefined ? `Asking the ${draws.length} resamples of your fit …`
-        : band === null ? "Hardly any resample of your fit has an answer to this question."
-        : `${between(plan.goal === "target" ? null : band.L_S, band.gap)}: the middle 90 % when the ${draws.length} resamples of your fit are asked the same. Distilling is ahead in ${whole(band.wins)} of them; ${plan.outcome} holds in ${whole(band.holds)}.${band.without ? ` ${whole(band.without)} have no answer and are left out.` : ""}`;
-    } else {
-      sure.textContent = `${between(band.L_S, band.advantage)}: first-order band of this plan from the printed 90 % intervals of the coefficients, taken one by one as independent. Those of Table 6 are implausibly narrow; trust the band no more than them.`;
-    }
+  /** Why there are no intervals. */
+  function whyNot({ reading, file }) {
+    if (reading !== "file" || file.draws.length) return "Hardly any of the laws asked has an answer to this question, so there are no intervals.";
+    if (!file.resamples) return "Your file holds no resamples, so there are no intervals (distill-lib fit --bootstrap makes them).";
+    return `The link brought the law of ${file.name} without its ${file.resamples} resamples, so there are no intervals; open the file itself for them.`;
+  }
+
+  /** Say how sure the plan is in the library's words, as far as it is known so far. */
+  function showSureness(found, state, published) {
+    const own = state.reading === "file";
+    const done = Boolean(found.verdict || found.none);
+    robust.hidden = false;
+    robust.setAttribute("aria-busy", String(!done));
+    // What is asked anew keeps its place, unseen, so that nothing jumps while a slider moves.
+    const write = (part, text) => {
+      part.classList.toggle("pl-waits", text === undefined && !done);
+      if (text !== undefined) part.textContent = text;
+      if (text !== undefined || done) part.hidden = !text;
+    };
+    const many = own ? state.file.draws.length : published.many;
+    sure.textContent = found.verdict ?? (found.none ? whyNot(state) : `Asking ${many} laws ${own ? "resampled from your runs" : "drawn from the published intervals"} …`);
+    const loss = found.table?.find(([name]) => name.startsWith("student loss"));
+    write(losses, found.table && (loss ? `${loss[0][0].toUpperCase()}${loss[0].slice(1)}: ${loss[2]} to ${loss[3]}.` : ""));
+    write(hangs, found.sensitivity);
+    write(readings, own ? "" : found.readings);
+    write(meaning, found.verdict && [found.without_words, own ? published.meaning.draws : published.meaning.published].filter(Boolean).join(" "));
+    allIntervals.classList.toggle("pl-waits", !done);
+    if (done) allIntervals.hidden = !found.table;
+    if (!found.table) return;
+    title.textContent = `All numbers under these ${many} laws, ${own ? "resampled from your runs" : "drawn from the published intervals"}`;
+    const [head, ...rows] = found.table;
+    const cells = (row, tag, scope) => row.slice(1).map((text) => h(tag, { scope, text }));
+    intervals.replaceChildren(
+      h("thead", {}, h("tr", {}, h("td"), ...cells(head, "th", "col"))),
+      h("tbody", {}, ...rows.map((row) => h("tr", {}, h("th", { scope: "row", text: row[0] }), ...cells(row, "td", null)))));
+    say(`${sure.textContent} ${readings.textContent}`);
   }
 
   function refuse(text) {
@@ -108,8 +135,9 @@ export function buildResults() {
     outcome.textContent = "No plan";
     short.textContent = "yet: what is wrong stands by the field or below.";
     accuracy.textContent = sure.textContent = "";
+    robust.hidden = true;
     marks.hidden = true;
     say(text);
   }
-  return { element, live, brief, show, showBand, refuse };
+  return { element, live, brief, show, showSureness, refuse };
 }

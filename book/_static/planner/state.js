@@ -32,8 +32,8 @@ export function toHash(state, published) {
   const rows = state.teachers.map((row) => row.map((value) => (value === null ? "" : exact(value))).join("_"));
   if (state.given) parts.set("teachers", rows.join("~"));
   if (state.reading === "file" && state.file) {
-    const { name, law, ranges, accuracy } = state.file;
-    parts.set("law", JSON.stringify({ name, law, ranges, accuracy }));
+    const { name, law, ranges, accuracy, resamples } = state.file; // the resamples themselves are too long
+    parts.set("law", JSON.stringify({ name, law, ranges, accuracy, resamples }));
   }
   return parts.toString();
 }
@@ -96,7 +96,9 @@ export function question(state, published) {
     target_loss: state.goal === "target_loss" ? state.target_loss : null,
     D_S: state.goal === "D_S" ? state.D_S : null,
     max_D_S: state.goal === "D_S" ? null : state.max_D_S,
+    max_D_T: state.given ? null : state.max_D_T,
     scenario: state.scenario,
+    deltas: null,
     teachers: state.given ? state.teachers : null,
     students_sharing: state.students_sharing,
     inference_tokens: state.inference_tokens,
