@@ -48,7 +48,13 @@ class LackOfFit:
         return float(np.sqrt(2.0 / np.pi) * self.seeds)
 
     def percent(self) -> pd.Series:
-        """Return the errors in percent, for reading: rms and its parts, then the mean and the least possible mean."""
+        """Return the errors in percent, for reading.
+
+        Returns
+        -------
+        pandas.Series
+            ``rms`` and its parts ``seeds`` and ``form``, then ``mean_error`` and ``least``.
+        """
         names = ("rms", "seeds", "form", "mean_error", "least")
         return pd.Series({name: 100.0 * getattr(self, name) for name in names}, name="percent")
 
