@@ -13,6 +13,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from distill_lib.figures.panels import COMPARE_STYLE, SECOND_LAW
+from distill_lib.figures.style import LIGHTEST
 
 LABEL_SPACE = 0.3
 """Least distance between two values written into contours, inches."""
@@ -32,9 +33,9 @@ def ordered_map(palette: str = "viridis") -> ListedColormap:
     Returns
     -------
     matplotlib.colors.ListedColormap
-        Its first 75 percent.
+        Its first part, up to `style.LIGHTEST`.
     """
-    return ListedColormap(mpl.colormaps[palette](np.linspace(0.0, 0.75, 256)))
+    return ListedColormap(mpl.colormaps[palette](np.linspace(0.0, LIGHTEST, 256)))
 
 
 def loss_levels(values: np.ndarray, most: int = 10) -> np.ndarray:

@@ -140,6 +140,21 @@ def test_ordered_quantities_get_ordered_colours():
     assert luminance == sorted(luminance)
 
 
+def test_the_lightest_colour_stands_out_on_dark_pages():
+    def shown(colour):  # as book.css filters a figure: invert(.93), hue-rotate(180deg), an affine map
+        inverted = 0.93 - 0.86 * np.asarray(colour)
+        turned = 2 * np.dot((0.213, 0.715, 0.072), inverted) - inverted
+        return turned.clip(0.0, 1.0)
+
+    def luminance(colour):
+        linear = np.where(colour <= 0.03928, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+        return np.dot((0.2126, 0.7152, 0.0722), linear)
+
+    lightest = ordered_colours([1.0, 10.0])[10.0][:3]
+    line, page = (luminance(shown(colour)) for colour in (lightest, np.ones(3)))
+    assert (line + 0.05) / (page + 0.05) > 3.0  # contrast that graphics need (WCAG 1.4.11)
+
+
 def test_the_first_figure_of_a_notebook_leaves_interactive_drawing_on(law):
     def turn_on():
         mpl.interactive(True)
