@@ -47,9 +47,10 @@ def published() -> dict[str, Any]:
 def other_laws() -> dict[str, Any]:
     """Gather the laws that the page asks how sure a plan is: those of ``dl.plan_uncertainty``, in few bytes.
 
-    They are rows of coefficients under their names. For each reading: the laws drawn from the intervals of Table 6,
-    and those with one coefficient moved to either end of its interval.
+    They are rows of coefficients under their names: the laws drawn from the intervals of Table 6, which differ between
+    the readings in B' alone, and for each reading those with one coefficient moved to either end of its interval.
     """
+    drawn = {reading: draw_published_laws(LAWS, reading) for reading in READINGS}
 
     def row(law: DistillationLaw) -> list[float]:
         return [getattr(law.supervised, name) for name in SUPERVISED] + [
@@ -59,7 +60,8 @@ def other_laws() -> dict[str, Any]:
     return {
         "supervised": SUPERVISED,
         "distillation": DISTILLATION,
-        "drawn": {reading: [row(law) for law in draw_published_laws(LAWS, reading)] for reading in READINGS},
+        "drawn": [row(law) for law in drawn[READINGS[0]]],
+        "B": {reading: [law.B for law in laws] for reading, laws in drawn.items()},
         "moved": {
             reading: [[symbol, row(low), row(high)] for symbol, low, high in moved_laws(reading)]
             for reading in READINGS

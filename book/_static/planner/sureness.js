@@ -11,7 +11,7 @@ function unpacked(told, reading) {
     const named = (names, values) => Object.fromEntries(names.map((name, i) => [name, values[i]]));
     return { ...named(told.distillation, row.slice(many)), supervised: named(told.supervised, row.slice(0, many)) };
   };
-  return { drawn: told.drawn[reading].map(law), moved: told.moved[reading].map(([symbol, low, high]) => [symbol, law(low), law(high)]) };
+  return { drawn: told.drawn.map((row, i) => ({ ...law(row), B: told.B[reading][i] })), moved: told.moved[reading].map(([symbol, low, high]) => [symbol, law(low), law(high)]) };
 }
 
 /** Ask by an engine; `heard(found)` gets what is known so far, {} at first, and {none: true} where no spread can be known. */
