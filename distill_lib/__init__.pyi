@@ -35,6 +35,8 @@ from .scaling.comparison import paired_students as paired_students
 from .scaling.coverage import coverage as coverage
 from .scaling.coverage import read_coverage_studies as read_coverage_studies
 from .scaling.crossover import crossover as crossover
+from .scaling.families import FamilyPlan as FamilyPlan
+from .scaling.families import plan_family as plan_family
 from .scaling.fitting import fit_distillation_law as fit_distillation_law
 from .scaling.fitting import fit_supervised_law as fit_supervised_law
 from .scaling.irreducible import profile_of_E as profile_of_E

@@ -87,6 +87,40 @@ def test_the_tokens_of_a_teacher_can_be_capped():
     assert found["L_S"] == dl.plan(3e9, 1e23, max_D_T=1e11).L_S
 
 
+def test_several_students_are_a_family(tmp_path):
+    typed = ("plan", "--student", "500M", "--student", "1B", "--student", "4B", "--budget", "64xH100x2d")
+    paid = ("--scenario", "teacher_pretraining_inference", "--weight", "1", "--weight", "2", "--weight", "1")
+    found = answer(*typed, *paid, "--logits", "each", "--max-teacher-tokens", "100B")
+    C = 64 * 2 * 86400 * 989.5e12 * 0.4
+    p = dl.plan_family([5e8, 1e9, 4e9], C, weights=[1, 2, 1], logits="each", max_D_T=1e11)
+    report = found.pop("report")
+    assert found == json.loads(p.to_json())
+    assert report["logits"]["all"] == p.logits().bytes
+    text = tell(*typed, *paid)
+    assert str(dl.plan_family([5e8, 1e9, 4e9], C, weights=[1, 2, 1])) in text
+    assert "both readings of B'" in text
+    assert "Cost: 128 H100-days" in text
+    one_for_all = answer("plan", "--student", "1B", "--student", "2B", "--target", "2.3", "--draws", "0")
+    assert one_for_all["L_S"] == pytest.approx([2.3, 2.3])
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (("--student", "2B", "--students", "4"), "--students is of one student; leave it out for a family"),
+        (("--student", "2B", "--plot", "a.png"), "--plot is of one student"),
+        (("--student", "2B", "--weight", "1"), "weights has 1 entries for 2 students"),
+        (("--weight", "1"), "--weight is of a family; leave it out for one student"),
+        (("--logits", "each"), "--logits is of a family"),
+        (("--target", "2.2"), "two questions"),
+    ],
+)
+def test_what_is_of_a_family_and_what_is_not(typed, words, fault):
+    status, line = fault(*BASIC, *typed)
+    assert status != 0
+    assert words in line
+
+
 def test_a_fleet_is_a_budget_and_a_price():
     found = answer("plan", "--student", "1.5B", "--budget", "64xH100x14d", "--draws", "0")
     assert found["budget"] == 64 * 14 * 86400 * 989.5e12 * 0.4
@@ -110,7 +144,7 @@ def test_one_day_is_a_day_and_one_teacher_is_no_choice(tmp_path):
     typed = ("plan", "--student", "1B", "--budget", "8xH100x1d", "--draws", "0")
     text = tell(*typed, "--teachers", table)
     assert ", 1 day on 8" in text
-    assert "serves this student best" not in text
+    assert "serves best" not in text
     assert "2 days on 4" in tell("plan", "--student", "1B", "--budget", "4xH100x2d", "--draws", "0")
 
 
@@ -148,6 +182,20 @@ def test_wider_intervals_on_demand():
     assert "within 0.01" in near["meaning"]
 
 
+def test_a_target_that_no_other_law_reaches_still_gets_its_plan(own):
+    folder, _ = own
+    content = json.loads((folder / "law.json").read_text())
+    content["draws"] = [{"supervised": content["law"]["supervised"], **draw} for draw in content["draws"]]
+    content["law"] = {**content["law"], "supervised": dict(content["law"]["supervised"])}
+    content["law"]["supervised"]["E"] -= 0.2
+    (folder / "low.json").write_text(json.dumps(content))
+    low = dl.load_law(folder / "low.json").best_teacher(1e9, 1e17)[1]
+    typed = ("plan", "--student", "1B", "--scenario", "best_case", "--law", folder / "low.json")
+    text = tell(*typed, "--target", f"{low + 0.01:.4f}")
+    assert "student loss L_S" in text
+    assert "No intervals: only 0 of 15 draws have an answer" in text
+
+
 def test_a_saved_plan_is_the_printed_one_and_the_drawing_is_there(tmp_path):
     path, drawing = tmp_path / "plan.json", tmp_path / "plan.png"
     text = tell(*BASIC, "--draws", "20", "--save", path, "--plot", drawing)
@@ -164,7 +212,7 @@ def test_teachers_from_a_table(tmp_path):
     p = dl.plan(1e9, 1e22, teachers=[(5e8, 1e11), (1e9, 2e11, 2.05), (3e10, 6e11)])
     assert (found["L_S"], found["teacher"]) == (p.L_S, p.teacher)
     name = ("small", "mid", "big")[p.teacher]
-    assert f"Of 3 teachers, {name} serves this student best." in found["report"]["notes"]
+    assert f"Of 3 teachers, {name} serves best." in found["report"]["notes"]
 
 
 def test_the_printed_reading():

@@ -11,6 +11,8 @@ import typer
 
 if TYPE_CHECKING:
     from distill_lib.scaling.accelerators import Fleet
+    from distill_lib.scaling.family_plans import FamilyPlan
+    from distill_lib.scaling.laws import DistillationLaw
     from distill_lib.scaling.plan_uncertainty import PlanUncertainty
     from distill_lib.scaling.plans import Plan
 
@@ -24,6 +26,13 @@ class Scenario(StrEnum):
     teacher_pretraining_inference = "teacher_pretraining_inference"
 
 
+class Passes(StrEnum):
+    """Whom a pass of the teacher serves in a family."""
+
+    shared = "shared"
+    each = "each"
+
+
 class Reading(StrEnum):
     """How the printed B' of Table 6 is read."""
 
@@ -33,14 +42,33 @@ class Reading(StrEnum):
 
 def plan(
     student: Annotated[
-        str, typer.Option(help="Student size N_S, parameters without embeddings: 1.5e9 or 1.5B.")
+        list[str],
+        typer.Option(
+            help="Student size N_S, parameters without embeddings: 1.5e9 or 1.5B. Given several times: a family, "
+            "planned together with one teacher whose training is paid once."
+        ),
     ],
     budget: Annotated[
         str | None,
         typer.Option(help="Total compute C: FLOPs such as 1e22, or accelerators such as 64xH100x14d."),
     ] = None,
     target: Annotated[
-        str | None, typer.Option(help="Wanted student loss, nats per token, instead of a budget.")
+        list[str] | None,
+        typer.Option(
+            help="Wanted student loss, nats per token, instead of a budget. Of a family one for all, or one each."
+        ),
+    ] = None,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What a nat of each student of a family counts in the mean loss; 1 each by default."
+        ),
+    ] = None,
+    logits: Annotated[
+        Passes | None,
+        typer.Option(
+            help="Whether a family shares one pass of the teacher's predictions, or each has its own."
+        ),
     ] = None,
     scenario: Annotated[
         Scenario, typer.Option(help="Who pays for the teacher.")
@@ -98,11 +126,12 @@ def plan(
     or from the printed intervals of the published one.
     """
     import distill_lib as dl
+    from distill_lib.scaling.propagation import TooFewAnswers
     from distill_lib.scaling.quantities import parse_quantity, parse_share
     from distill_lib.scaling.teachers import read_teachers
 
     fleet, C = _means(budget, gpus, utilisation)
-    if C is None and target is None:
+    if C is None and not target:
         raise ValueError(
             "nothing to plan for; give --budget, such as 1e22 or 64xH100x14d, or --target, a loss"
         )
@@ -110,36 +139,50 @@ def plan(
     chosen, options, laws = _law(law, reading)
     if accuracy is not None:
         options["accuracy"] = parse_share(accuracy, "--accuracy")
-    found = dl.plan(
-        N_S=parse_quantity(student, "N", "--student (N_S)"),
+    sizes = [parse_quantity(each, "N", "--student (N_S)") for each in student]
+    losses = [_number("--target", each) for each in target or []]
+    asked: dict[str, Any] = dict(
         C=C,
         scenario=scenario.value,
-        law=chosen,
-        target_loss=None if target is None else _number("--target", target),
         max_D_S=None if tokens is None else parse_quantity(tokens, "D", "--tokens"),
         max_D_T=None
         if max_teacher_tokens is None
         else parse_quantity(max_teacher_tokens, "D", "--max-teacher-tokens"),
         teachers=None if known is None else [each.given for each in known],
-        students_sharing=students,
         inference_tokens=parse_quantity(inference_tokens or "0", "D", "--inference-tokens"),
         **options,
     )
-    notes, unsure = [], None
+    found: Plan | FamilyPlan
+    if len(sizes) > 1:
+        _refuse({"--students": students != 1.0, "--plot": plot is not None}, "one student", "for a family")
+        asked |= {"target_losses": losses * (len(sizes) if len(losses) == 1 else 1) or None}
+        asked |= {"logits": (logits or Passes.shared).value}
+        asked |= {"weights": [_number("--weight", each) for each in weight] if weight else None}
+        found, notes = _family(sizes, chosen, asked, published=law is None)
+    else:
+        _refuse({"--weight": bool(weight), "--logits": logits is not None}, "a family", "for one student")
+        if len(losses) > 1:
+            raise ValueError(f"--target is given {len(losses)} times; one student has one")
+        asked |= {"target_loss": losses[0] if losses else None, "students_sharing": students}
+        found, notes = dl.plan(sizes[0], law=chosen, **asked), []
+    unsure = None
     if known is not None and found.teacher is not None and len(known) > 1:
-        notes.append(f"Of {len(known)} teachers, {known[found.teacher].name} serves this student best.")
-    if draws and (law is None or laws):
+        notes.append(f"Of {len(known)} teachers, {known[found.teacher].name} serves best.")
+    if draws and isinstance(found, dl.Plan) and (law is None or laws):
         how = {"count": draws, "level": level}
         near = None if within is None else parse_share(within, "--within")
         drawn = {"seed": seed, "widen": widen, "within": near}
-        unsure = found.uncertainty(laws or None, **how, **({} if laws else drawn))
-    elif draws and law is not None:
+        try:
+            unsure = found.uncertainty(laws or None, **how, **({} if laws else drawn))
+        except TooFewAnswers as none:
+            notes.append(f"No intervals: {none}")
+    elif draws and law is not None and isinstance(found, dl.Plan):
         notes.append(
             f"{law.name} holds no draws, so no intervals: fit again with --bootstrap 400 --save {law.name}"
         )
     notes += _status(law)
     report = _report(found, unsure, fleet, top_k, notes)
-    if plot is not None:
+    if plot is not None and isinstance(found, dl.Plan):
         found.plot()[0].savefig(plot)
     content = json.dumps(found.to_dict() | {"report": report}, indent=2, ensure_ascii=False, allow_nan=False)
     if save is not None:
@@ -198,6 +241,32 @@ def _law(path: Path | None, reading: Reading | None) -> tuple[Any, dict[str, Any
     return law, options, load_draws(path)
 
 
+def _refuse(wrong: dict[str, bool], whose: str, where: str) -> None:
+    """Refuse options that have no meaning here."""
+    for option in (name for name, is_given in wrong.items() if is_given):
+        raise ValueError(f"{option} is of {whose}; leave it out {where}")
+
+
+def _family(
+    sizes: list[float], law: DistillationLaw, asked: dict[str, Any], *, published: bool
+) -> tuple[FamilyPlan, list[str]]:
+    """Return the plan of a family, with whether its outcome survives both readings of B' for the published law."""
+    import distill_lib as dl
+    from distill_lib.scaling.laws import READINGS
+    from distill_lib.scaling.robustness import say_readings
+
+    found: list[tuple[str, Any]] = []
+    for name in READINGS if published else ():
+        try:
+            plan = dl.plan_family(sizes, law=dl.published_law(name), **asked)
+            found.append((name, {"gap": plan.gap, "outcome": plan.outcome}))
+        except ValueError:  # a target that one reading does not reach
+            found.append((name, None))
+    notes = [say_readings(found)] if found else []
+    notes.append("Intervals are of single plans: ask each student's own, with its share of the teacher.")
+    return dl.plan_family(sizes, law=law, **asked), notes
+
+
 def _status(path: Path | None) -> list[str]:
     """Return a warning where the fit of one's own law is not to be trusted."""
     if path is None:
@@ -209,7 +278,11 @@ def _status(path: Path | None) -> list[str]:
 
 
 def _report(
-    found: Plan, unsure: PlanUncertainty | None, fleet: Fleet | None, top_k: int, notes: list[str]
+    found: Plan | FamilyPlan,
+    unsure: PlanUncertainty | None,
+    fleet: Fleet | None,
+    top_k: int,
+    notes: list[str],
 ) -> dict[str, Any]:
     """Return what is told beside the plan: intervals, cost, storage and remarks."""
     report: dict[str, Any] = {"notes": notes}
