@@ -52,13 +52,15 @@ def select(table: pd.DataFrame, preset: str, protocol: str, *, seeds: int | None
     return found[[*table.columns, *extra]]
 
 
-def for_laws(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def for_laws(table: pd.DataFrame, *, oracle: bool = False) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Take the rows that the laws speak of: supervised runs, and students distilled as in the paper's main study.
 
     Parameters
     ----------
     table : pandas.DataFrame
         A runs table.
+    oracle : bool
+        Whether students of the truth itself count too: their teacher is no run, and its loss is the entropy rate.
 
     Returns
     -------
@@ -74,7 +76,7 @@ def for_laws(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         & (ended["direction"] == "forward")
         & ended["truncation"].isna()
         & ended["distilled_share"].isna()
-        & ended["N_T"].notna()
+        & (ended["N_T"].notna() | oracle)
     ]
     columns = {f"{name}_S": taught[name] for name in ("N", "D", "L")}
     return ended[ended["objective"] == "supervised"].reset_index(drop=True), taught.assign(

@@ -88,3 +88,13 @@ def test_students_without_a_teacher_are_supervised_and_read_the_students_half():
     assert (some["N"] == one["N"]).all()
     assert (some["D"] == one["D"]).all()
     assert without_teacher(rows, N=1).empty
+
+
+def test_students_of_the_truth_count_when_they_are_asked_for():
+    specs = preset("mini-language", ["oracle_students", "capacity_gap"], seeds=1)
+    table = simulate_runs(specs, small_law())
+    _, without = for_laws(table)
+    _, everyone = for_laws(table, oracle=True)
+    of_the_truth = everyone[~everyone["run"].isin(without["run"])]
+    assert set(of_the_truth["teacher_run"]) == {"oracle"}
+    assert len(of_the_truth) == (table["teacher_run"] == "oracle").sum() > 0
