@@ -41,6 +41,13 @@ def sweep(
     device: Annotated[
         Device, typer.Option(help="Where to train; auto takes a GPU where there is one.")
     ] = Device.cpu,
+    together: Annotated[
+        bool,
+        typer.Option(
+            "--together",
+            help="Train several runs of one shape at once: sooner, with losses that rounding sets apart.",
+        ),
+    ] = False,
 ) -> None:
     """Train a preset's runs and add them to a runs table; a sweep that was stopped goes on where it was."""
     from distill_lib.scaling.prices import price_list
@@ -53,7 +60,13 @@ def sweep(
             typer.echo(prices.to_string(index=False, formatters=shown))
             return
         table = run_preset(
-            preset, protocol=protocol or (), seeds=seeds, out=out, workers=workers, device=device.value
+            preset,
+            protocol=protocol or (),
+            seeds=seeds,
+            out=out,
+            workers=workers,
+            device=device.value,
+            together=together,
         )
     except ValueError as error:  # of which a SweepError is one
         raise SystemExit(say(str(error), 1)) from None

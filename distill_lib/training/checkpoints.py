@@ -16,7 +16,9 @@ from distill_lib.training.cache import code_hash, file_sha256, key_of, lock_for,
 from distill_lib.training.model import Decoder
 
 
-def checkpoint_path(cache: Path, spec: RunSpec, corpus_id: str, device: str) -> Path:
+def checkpoint_path(
+    cache: Path, spec: RunSpec, corpus_id: str, device: str, *, together: bool = False
+) -> Path:
     """Tell where the weights of a run are kept.
 
     The name covers all that decides the bits: specification, corpus, training code, PyTorch, device.
@@ -31,6 +33,8 @@ def checkpoint_path(cache: Path, spec: RunSpec, corpus_id: str, device: str) -> 
         The corpus, by its hash.
     device : str
         Kind of device, such as "cpu".
+    together : bool
+        Whether it is trained by `together`, whose sums are taken in another order.
 
     Returns
     -------
@@ -40,7 +44,8 @@ def checkpoint_path(cache: Path, spec: RunSpec, corpus_id: str, device: str) -> 
     text = ["corpus.py", "language_corpus.py", "sampling.py"]
     losses = ["losses.py", "divergences.py", "sparse_teachers.py"]
     own = ["model.py", "trainer.py", "objectives.py", "logit_cache.py", "devices.py"]
-    code = code_hash([*own, *losses, *text])
+    more = ["together.py", "stack.py", "logit_gradients.py"] if together else []
+    code = code_hash([*own, *losses, *text, *more])
     key = key_of([spec.spec_hash, corpus_id, code, torch.__version__, device])
     return cache / "checkpoints" / f"{spec.spec_hash}-{key}"
 

@@ -7,12 +7,13 @@ import queue
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from distill_lib.scaling.prices import predicted_seconds
-from distill_lib.scaling.specifications import RunSpec
+from distill_lib.scaling.specifications import ModelSpec, RunSpec
 
 Messages = queue.Queue[tuple["WorkerProcess", dict[str, Any] | None]]
 
@@ -47,21 +48,46 @@ class Order:
     def __post_init__(self) -> None:
         self.cost = predicted_seconds(self.spec)
 
-    def message(self) -> str:
-        """Write the order as the line of JSON that a worker reads.
+    @property
+    def shape(self) -> tuple[ModelSpec, int]:
+        """What runs must have in common to be trained together."""
+        return self.spec.model, self.spec.batch_tokens
+
+    def message(self) -> dict[str, Any]:
+        """Write the order as a worker reads it.
 
         Returns
         -------
-        str
-            The line, without its end.
+        dict
+            What JSON can hold.
         """
         spec = self.spec.model_dump(mode="json")
-        order = {"keep": self.keep, "measured": self.measured, "sharing": self.sharing}
-        return json.dumps({"spec": spec, **order})
+        return {"spec": spec, "keep": self.keep, "measured": self.measured, "sharing": self.sharing}
+
+
+def at_once(spec: RunSpec, device: str) -> int:
+    """Tell how many runs of one shape a worker is to train at once, where it may.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        One of them.
+    device : str
+        "cpu", "cuda" or "auto", which counts as a CPU.
+
+    Returns
+    -------
+    int
+        On a CPU what was fastest (``benchmarks/training.py``): four, up to a width of 64, which is as far as was
+        measured, else one. On a GPU 32, without a measurement: there a call costs more, and cores abound.
+    """
+    if device == "cuda":
+        return 32
+    return 4 if spec.model.d_model <= 64 else 1
 
 
 class WorkerProcess:
-    """One worker process and the order that it works on; a context that ends with the process.
+    """One worker process and the orders that it works on; a context that ends with the process.
 
     Parameters
     ----------
@@ -82,7 +108,7 @@ class WorkerProcess:
         settings: dict[str, Any],
         messages: Messages,
     ) -> None:
-        self.order: Order
+        self.orders: dict[str, Order] = {}  # not yet done, by the hash of their specification
         package = str(Path(__file__).resolve().parents[2])
         paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
         # One thread each: threads of one worker only take the cores from the other.
@@ -132,18 +158,18 @@ class WorkerProcess:
         for line in self._process.stderr:
             self._words.append(line.strip())
 
-    def send(self, order: Order) -> None:
-        """Give the worker a run to train.
+    def send(self, orders: Sequence[Order]) -> None:
+        """Give the worker runs to train.
 
         Parameters
         ----------
-        order : Order
-            The run.
+        orders : sequence of Order
+            One run, or several of one shape.
         """
-        self.order = order
+        self.orders = {order.spec.spec_hash: order for order in orders}
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # its end is reported by the reading thread
-            self._process.stdin.write(order.message() + "\n")
+            self._process.stdin.write(json.dumps([order.message() for order in orders]) + "\n")
             self._process.stdin.flush()
 
     def wait(self) -> int:

@@ -20,7 +20,7 @@ from distill_lib.scaling.specifications import LanguageSpec, OracleSpec, RunSpec
 from distill_lib.training.cache import cache_folder
 from distill_lib.training.corpus import Corpus, CorpusError, open_corpus
 from distill_lib.training.language_corpus import LanguageCorpus
-from distill_lib.training.processes import Messages, Order, WorkerProcess
+from distill_lib.training.processes import Messages, Order, WorkerProcess, at_once
 from distill_lib.training.progress import Reporter
 from distill_lib.training.sharing import sharing_key
 from distill_lib.training.sweep_table import SweepTable
@@ -43,6 +43,7 @@ def run_preset(
     device: str = "cpu",
     cache: Path | str | None = None,
     quiet: bool = False,
+    together: bool = False,
 ) -> pd.DataFrame:
     """Run the protocols of a preset, as ``distill-lib sweep PRESET`` does.
 
@@ -64,6 +65,8 @@ def run_preset(
         Folder for corpus and teachers; by default the user's cache directory.
     quiet : bool
         Report no progress.
+    together : bool
+        Let each worker train several runs of one shape at once, as for `run_sweep`.
 
     Returns
     -------
@@ -83,8 +86,17 @@ def run_preset(
     if not table.suffix:
         table = table / f"{preset}.csv"
     options = [f" --protocol {name}" for name in protocol] + ([] if seeds is None else [f" --seeds {seeds}"])
-    command = f"distill-lib sweep {preset}{''.join(options)}"
-    return run_sweep(specs, table, workers=workers, device=device, cache=cache, quiet=quiet, command=command)
+    options += [" --together"] * together
+    return run_sweep(
+        specs,
+        table,
+        workers=workers,
+        device=device,
+        cache=cache,
+        quiet=quiet,
+        command=f"distill-lib sweep {preset}{''.join(options)}",
+        together=together,
+    )
 
 
 def run_sweep(
@@ -98,6 +110,7 @@ def run_sweep(
     command: str = "run_sweep",
     logit_bytes: int = LOGIT_BYTES,
     save_every: float = 30.0,
+    together: bool = False,
 ) -> pd.DataFrame:
     """Train all runs that the table does not hold yet, teachers before their students.
 
@@ -121,6 +134,10 @@ def run_sweep(
         Bytes that kept teacher logits may take in the cache; 0 keeps none. The runs are the same either way.
     save_every : float
         Time from one kept state of an unfinished run to the next, s; a killed sweep loses no more than that.
+    together : bool
+        Let each worker train several runs of one shape at once, as many as pay (`processes.at_once`). Small
+        models are done sooner; losses differ from those of runs by themselves by rounding, and what training
+        makes of it, so that a table is best made with one setting.
 
     Returns
     -------
@@ -155,7 +172,12 @@ def run_sweep(
             if torn is not None:
                 reporter.say(f"{table.name}: a torn line was set aside in {table.name}.torn")
         sweep = _Sweep(table, corpus, specs, command)
-        settings = {"device": device, "logit_bytes": logit_bytes, "save_every": save_every}
+        settings = {
+            "device": device,
+            "logit_bytes": logit_bytes,
+            "save_every": save_every,
+            "together": together,
+        }
         sweep.run(workers, cache_folder(cache), settings, reporter)
         reporter.say(f"{len(sweep.table.rows)} runs in {table}")
     return runs.read(table)
@@ -212,16 +234,17 @@ class _Sweep:
             return
         reporter.begin(f"{len(self.waiting)} runs", self.total)
         messages: Messages = queue.Queue()
+        workers = min(workers, len(self.waiting))
         with contextlib.ExitStack() as stack:
             idle = [
                 stack.enter_context(WorkerProcess(self.corpus.folder, cache, settings, messages))
-                for _ in range(min(workers, len(self.waiting)))
+                for _ in range(workers)
             ]
             busy: set[WorkerProcess] = set()
             while True:
-                while idle and (order := self._next()) is not None:
+                while idle and (orders := self._next(workers, settings)):
                     process = idle.pop()
-                    process.send(order)
+                    process.send(orders)
                     busy.add(process)
                 if not busy:
                     break
@@ -233,29 +256,38 @@ class _Sweep:
             lost = ", ".join(order.spec.run for order in self.waiting)
             raise SweepError(f"not run, since the teacher diverged: {lost}; lower its learning rate")
 
-    def _next(self) -> Order | None:
-        """Take the first order whose teacher is there."""
-        for order in self.waiting:
-            if order.spec.teacher is None or order.spec.teacher.spec_hash in self.ready_teachers:
-                self.waiting.remove(order)
-                return order
-        return None
+    def _next(self, workers: int, settings: dict[str, Any]) -> list[Order]:
+        """Take the first order whose teacher is there; with it, if so set, others of its shape."""
+        ready = [
+            order
+            for order in self.waiting
+            if order.spec.teacher is None or order.spec.teacher.spec_hash in self.ready_teachers
+        ]
+        taken = ready[:1]
+        if ready and settings["together"]:
+            # No more than a fair share of what is ready, so that no worker idles while another has several.
+            share = min(at_once(ready[0].spec, settings["device"]), -(-len(ready) // workers))
+            taken = [order for order in ready if order.shape == ready[0].shape][:share]
+        for order in taken:
+            self.waiting.remove(order)
+        return taken
 
     def _handle(self, process: WorkerProcess, message: dict[str, Any] | None, reporter: Reporter) -> bool:
         """Take in a message; True if its worker is free again."""
-        order = process.order
+        names = ", ".join(order.spec.run for order in process.orders.values())
         if message is None:
             code = process.wait()
             ended = "was killed, most likely out of memory" if code == -9 else f"ended with code {code}"
             raise SweepError(
-                f"{order.spec.run}: its worker {ended} ({process.last_words() or 'no message'}): lower "
+                f"{names}: its worker {ended} ({process.last_words() or 'no message'}): lower "
                 "batch_tokens or the size of the model, or try --workers 1; run the same command to resume"
             )
         if message["event"] == "failed":
-            raise SweepError(f"{order.spec.run}: {message['reason']}; run the same command to resume")
+            raise SweepError(f"{names}: {message['reason']}; run the same command to resume")
         if message["event"] == "note":
             reporter.say(message["text"])
             return False
+        order = process.orders[message["run"]]
         if message["event"] == "progress":
             done = order.cost * message["tokens"] / (order.spec.D + order.spec.eval_tokens / 3)
             order.reported += done
@@ -269,7 +301,8 @@ class _Sweep:
             reporter.say(f"{order.spec.run}: {shown}, {message['measures']['seconds']:.1f} s")
         if self.table.ended_well(order.spec):
             self.ready_teachers.add(order.spec.spec_hash)
-        return True
+        del process.orders[order.spec.spec_hash]
+        return not process.orders
 
 
 def in_turn(orders: Sequence[Order]) -> list[Order]:

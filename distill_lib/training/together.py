@@ -109,7 +109,7 @@ def train_together(
     finished : callable or None
         Called with the place of a run and what it gave, as soon as it ends.
     kept_logits : sequence of LogitCache or None
-        For each run where the logits of its teacher are kept, as for `trainer.train`.
+        For each run where all logits of its teacher are kept, as for `trainer.train`.
     states : sequence of Path or None
         For each run the file in which it is kept while unfinished; a killed run goes on from there to the same
         bits, in whatever company. Such a file is not one of `trainer.train`.
@@ -285,6 +285,10 @@ def _ask(members: Sequence[_Member], tokens: Tensor) -> list[Tensor | None]:
                 with torch.no_grad(), half_precision(tokens.device):
                     logits = member.teacher(own)
                 logits = logits if isinstance(member.spec.teacher, OracleSpec) else half(logits)
+            if not isinstance(logits, Tensor):
+                raise ValueError(
+                    f"kept_logits: for {member.spec.run} some tokens are kept; runs at once share all logits: leave out form"
+                )
             said[key] = logits.to(tokens.device)
         spoken.append(said[key])
     return spoken

@@ -1,4 +1,4 @@
-"""One worker process of a sweep: a run comes in as a line of JSON, its progress and measures go out so.
+"""One worker process of a sweep: runs come in as a line of JSON, their progress and measures go out so.
 
 Started by `sweep` as ``python -m distill_lib.training.worker CORPUS CACHE SETTINGS``, never by hand. A worker
 ends when its input does, so that none outlives its sweep, however that ended.
@@ -8,7 +8,8 @@ import errno
 import json
 import signal
 import sys
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,46 @@ from distill_lib.training.language_corpus import LanguageCorpus
 from distill_lib.training.logit_cache import LogitCache, worth_caching
 from distill_lib.training.oracle import Oracle
 from distill_lib.training.sharing import kept_tokens
-from distill_lib.training.trainer import train
+from distill_lib.training.together import train_together
+from distill_lib.training.trainer import Training, train
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run of a line, as `processes.Order` writes it.
+
+    Attributes
+    ----------
+    spec : RunSpec
+        What to train.
+    keep : bool
+        Keep the weights, since students will need them.
+    measured : bool
+        The run is in the table already: only its weights are wanted, from the cache if they are there.
+    sharing : int
+        Students of the sweep, this one among them, that share what is kept of their teacher.
+    """
+
+    spec: RunSpec
+    keep: bool
+    measured: bool
+    sharing: int
+
+    @classmethod
+    def read(cls, content: dict[str, Any]) -> "Task":
+        """Read a run from what JSON holds.
+
+        Parameters
+        ----------
+        content : dict
+            What `processes.Order.message` wrote.
+
+        Returns
+        -------
+        Task
+            The run.
+        """
+        return cls(**content | {"spec": RunSpec.model_validate(content["spec"])})
 
 
 class Worker:
@@ -43,6 +83,8 @@ class Worker:
         Bytes that kept teacher logits may take; 0 for none.
     save_every : float
         Time from one kept state of an unfinished run to the next, s.
+    together : bool
+        Train the runs of a line at once.
     """
 
     def __init__(
@@ -52,43 +94,78 @@ class Worker:
         device: str,
         logit_bytes: int,
         save_every: float,
+        together: bool = False,
     ) -> None:
         self._corpus, self._cache = corpus, cache
-        self._logit_bytes, self._save_every = logit_bytes, save_every
+        self._logit_bytes, self._save_every, self._together = logit_bytes, save_every, together
         self._device = resolve_device(device).type
         self._teacher: tuple[str, nn.Module] | None = None
 
-    def run(self, spec: RunSpec, keep: bool, measured: bool, sharing: int = 1) -> None:
-        """Train one run and report it.
+    def run(self, orders: Sequence[Task]) -> None:
+        """Train runs and report them: one after the other, or at once if the worker is so set.
 
         Parameters
         ----------
-        spec : RunSpec
-            What to train.
-        keep : bool
-            Keep the weights, since students will need them.
-        measured : bool
-            The run is in the table already: only its weights are wanted, from the cache if they are there.
-        sharing : int
-            Students of the sweep, this one among them, that share what is kept of their teacher.
+        orders : sequence of Task
+            The runs; all of one shape if they are trained at once.
         """
-        folder = checkpoint_path(self._cache, spec, self._corpus.id, self._device)
-        if measured and load_checkpoint(folder) is not None:
-            emit(event="done", measures=None)
-            return
+        missing = []
+        for order in orders:
+            if order.measured and load_checkpoint(self._folder(order.spec)) is not None:
+                emit(event="done", run=order.spec.spec_hash, measures=None)
+            else:
+                missing.append(order)
+        if self._together:
+            self._run_together(missing)
+        else:
+            for order in missing:
+                self._run_alone(order)
+
+    def _run_alone(self, order: Task) -> None:
+        spec = order.spec
         teacher = self._load_teacher(spec.teacher) if spec.teacher is not None else None
         result = train(
             spec,
             self._corpus,
             teacher=teacher,
             device=self._device,
-            report=lambda tokens: emit(event="progress", tokens=tokens),
-            kept_logits=self._kept_logits(spec, teacher, sharing),
-            state=self._cache / "unfinished" / f"{folder.name}.state",
+            report=lambda tokens: emit(event="progress", run=spec.spec_hash, tokens=tokens),
+            kept_logits=self._kept_logits(order, teacher),
+            state=self._state(spec),
             save_every=self._save_every,
         )
-        if keep and not result.diverged:
-            save_checkpoint(folder, result.model)
+        self._finish(order, result)
+
+    def _run_together(self, orders: Sequence[Task]) -> None:
+        # Students of one teacher get one teacher, not a copy each.
+        teachers = {
+            order.spec.teacher.spec_hash: self._load_teacher(order.spec.teacher)
+            for order in orders
+            if order.spec.teacher is not None
+        }
+        own = [
+            None if order.spec.teacher is None else teachers[order.spec.teacher.spec_hash] for order in orders
+        ]
+        train_together(
+            [order.spec for order in orders],
+            self._corpus,
+            teachers=own,
+            device=self._device,
+            report=lambda place, tokens: emit(
+                event="progress", run=orders[place].spec.spec_hash, tokens=tokens
+            ),
+            finished=lambda place, result: self._finish(orders[place], result),
+            kept_logits=[
+                self._kept_logits(order, teacher) for order, teacher in zip(orders, own, strict=True)
+            ],
+            states=[self._state(order.spec) for order in orders],
+            save_every=self._save_every,
+        )
+
+    def _finish(self, order: Task, result: Training) -> None:
+        """Keep and report what a run gave."""
+        if order.keep and not result.diverged:
+            save_checkpoint(self._folder(order.spec), result.model)
         measures = {
             "status": "diverged" if result.evaluation is None else "ok",
             # The fields of an evaluation are columns of the runs table; those of a diverged run stay empty.
@@ -98,14 +175,25 @@ class Worker:
             "seconds": round(result.seconds, 2),
             "device": result.device,
         }
-        emit(event="done", measures=measures)
+        emit(event="done", run=order.spec.spec_hash, measures=measures)
 
-    def _kept_logits(self, spec: RunSpec, teacher: nn.Module | None, sharing: int) -> LogitCache | None:
+    def _folder(self, spec: RunSpec) -> Path:
+        """Tell where the weights of a run are kept."""
+        return checkpoint_path(self._cache, spec, self._corpus.id, self._device, together=self._together)
+
+    def _state(self, spec: RunSpec) -> Path:
+        """Tell where an unfinished run is kept."""
+        return self._cache / "unfinished" / f"{self._folder(spec).name}.state"
+
+    def _kept_logits(self, order: Task, teacher: nn.Module | None) -> LogitCache | None:
+        spec = order.spec
         if teacher is None or not isinstance(spec.teacher, RunSpec):
             return None
-        if not self._logit_bytes or not worth_caching(spec.teacher.model, sharing, kept_tokens(spec)):
+        # Runs at once are asked for all logits: what each sees of them is cut in the step.
+        k = None if self._together else kept_tokens(spec)
+        if not self._logit_bytes or not worth_caching(spec.teacher.model, order.sharing, k):
             return None
-        source = checkpoint_path(self._cache, spec.teacher, self._corpus.id, self._device)
+        source = self._folder(spec.teacher)
         return LogitCache(
             self._cache / "logits",
             f"{source.name}-s{spec.seed}",
@@ -115,7 +203,7 @@ class Worker:
             spec.model.seq_len,
             limit=self._logit_bytes,
             note=lambda line: emit(event="note", text=f"{spec.run}: {line}"),
-            form=kept_form(spec),
+            form=None if self._together else kept_form(spec),
         )
 
     def _load_teacher(self, spec: RunSpec | OracleSpec) -> nn.Module:
@@ -124,7 +212,7 @@ class Worker:
                 assert isinstance(self._corpus, LanguageCorpus)  # the specification holds it
                 self._teacher = (spec.spec_hash, Oracle(self._corpus.language))
                 return self._teacher[1]
-            teacher = load_checkpoint(checkpoint_path(self._cache, spec, self._corpus.id, self._device))
+            teacher = load_checkpoint(self._folder(spec))
             if teacher is None:
                 raise FileNotFoundError(
                     f"the weights of teacher {spec.run} are gone from the cache, or damaged"
@@ -177,10 +265,8 @@ def main() -> None:
     folder, cache, settings = sys.argv[1:]
     worker = Worker(load_corpus(Path(folder)), Path(cache), **json.loads(settings))
     for line in sys.stdin:
-        order = json.loads(line)
         try:
-            spec = RunSpec.model_validate(order.pop("spec"))
-            worker.run(spec, **order)
+            worker.run([Task.read(content) for content in json.loads(line)])
         except BrokenPipeError:
             return
         except Exception as error:  # told to the sweep, which names the run

@@ -25,6 +25,7 @@ from distill_lib.measures import calibration_error, read_measures
 from distill_lib.scaling.specifications import CorpusSpec, ModelSpec, TruncationSpec
 from distill_lib.training import sweep as module
 from distill_lib.training.corpus import Corpus
+from distill_lib.training.processes import at_once
 from distill_lib.training.sweep import SweepError, run_preset, run_sweep
 
 mpl.use("agg")
@@ -211,8 +212,8 @@ def test_a_worker_that_dies_is_named(
 ):
     send = module.WorkerProcess.send
 
-    def send_and_kill(process: module.WorkerProcess, order: module.Order) -> None:
-        send(process, order)
+    def send_and_kill(process: module.WorkerProcess, orders: list[module.Order]) -> None:
+        send(process, orders)
         process._process.kill()
 
     monkeypatch.setattr(module.WorkerProcess, "send", send_and_kill)
@@ -359,3 +360,52 @@ def test_numbers_that_make_no_sense_are_refused(options: dict, tmp_path: Path):
 def test_settings_below_zero_are_refused(options: dict, tmp_path: Path):
     with pytest.raises(SweepError, match="=-1"):
         run_sweep([TEACHER], tmp_path / "t.csv", **options)
+
+
+def test_a_sweep_of_runs_at_once_gives_the_same_up_to_rounding_and_repeats_to_the_bit(
+    corpus: Corpus, cache: Path, swept: Path, tmp_path: Path
+):
+    tables = []
+    for name in ("first", "second"):
+        path = tmp_path / name / "table.csv"
+        # The second time in another company: one worker, and the students one by one after each other.
+        for specs in [SPECS] if name == "first" else [SPECS[:2], SPECS]:
+            run_sweep(
+                specs, path, cache=cache, quiet=True, together=True, workers=2 if name == "first" else 1
+            )
+        tables.append(runs.read(path).set_index("spec_hash"))
+    alone = runs.read(swept).set_index("spec_hash")
+    assert set(tables[0].index) == set(alone.index)
+    pd.testing.assert_frame_equal(
+        tables[1].loc[tables[0].index, MEASURED], tables[0][MEASURED], check_exact=True
+    )
+    # Rounding is 1e-9 of a loss at first; a teacher's 32 steps at this high rate and the student's make it
+    # 1e-4. Seeds are 1e-2 and more apart.
+    for column, tolerance in {"L": 1e-3, "L_T": 1e-3, "L_se": 1e-2, "accuracy": 5e-2}.items():
+        pd.testing.assert_series_equal(tables[0].loc[alone.index, column], alone[column], rtol=tolerance)
+    assert not tables[0].loc[alone.index, "L"].equals(alone["L"])  # other sums, and so another setting
+    assert not children()
+    assert not list(cache.glob("unfinished/*"))
+
+
+def test_a_worker_takes_runs_of_one_shape_and_no_more_than_its_share(
+    corpus: Corpus, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    sent: list[list[module.Order]] = []
+    send = module.WorkerProcess.send
+    monkeypatch.setattr(
+        module.WorkerProcess, "send", lambda self, orders: (sent.append(orders), send(self, orders))
+    )
+    wide = tiny_run(D=2**10, model=ModelSpec(d_model=16, n_layers=1, seq_len=32))
+    specs = [tiny_run(D=2**11, seed=seed) for seed in range(5)] + [wide]
+    table = run_sweep(specs, tmp_path / "t.csv", cache=cache, quiet=True, together=True)
+    assert sorted(table["spec_hash"]) == sorted(spec.spec_hash for spec in specs)
+    assert all(len({order.shape for order in orders}) == 1 for orders in sent)
+    assert len(sent[0]) == 3  # half of six, though four of the shape would pay
+    assert sum(map(len, sent)) == len(specs)
+
+
+def test_how_many_runs_pay_at_once_depends_on_shape_and_device():
+    wide = tiny_run(model=ModelSpec(d_model=128, n_layers=1, seq_len=32))
+    assert [at_once(spec, "cpu") for spec in (tiny_run(), wide)] == [4, 1]
+    assert at_once(wide, "cuda") > 4
