@@ -1,16 +1,19 @@
 """How fast models are trained: against the machine's matrix products, and a grid against a plain loop.
 
-Run it from the repository: ``python benchmarks/training.py``; about five minutes on two idle cores. Four parts:
+Run it from the repository: ``python benchmarks/training.py``; about ten minutes on two idle cores. Five parts:
 
 - *rungs*: tokens per second of one run in one thread at each width, and the share of the measured peak of
   matrix products that its counted FLOPs are;
 - *logits*: what a pass of the teacher costs at each width, and what keeping its logits costs instead;
 - *truncated*: what the likeliest tokens of a teacher cost a student of these alone, cut from all kept logits or
   kept as they are;
-- *grid*: a teacher and its students, once as a sweep of two workers of one thread each, once by a loop as in a
-  tutorial: PyTorch's default threads, logits of both models and ``kl_div``, the teacher asked at every step,
+- *together*: processor time of a step by itself, and as one of several of one shape at once, supervised and with
+  kept teacher logits, in turns;
+- *grid*: a teacher and its students, as a sweep of two workers of one thread each, run by run and several at
+  once, and by a loop as in a tutorial: PyTorch's default threads, logits of both models and ``kl_div``, the teacher asked at every step,
   AdamW and clipping by default, the loss logged at every step. Model, text, order and schedule are the same,
-  and so the losses must be; the largest difference is printed.
+  and so the losses must be; the largest difference is printed. With ``--twins`` every student stands beside a
+  supervised run of the same length, as in the protocols.
 
 The grid is measured in wall time, since threads are part of it: nothing else should run on the machine.
 """
@@ -18,6 +21,7 @@ The grid is measured in wall time, since threads are part of it: nothing else sh
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import subprocess
@@ -40,6 +44,7 @@ from distill_lib.training.model import Decoder
 from distill_lib.training.sharing import bytes_per_token
 from distill_lib.training.sparse_teachers import top_k
 from distill_lib.training.sweep import run_sweep
+from distill_lib.training.together import train_together
 from distill_lib.training.trainer import rate, train
 
 CORPUS = CorpusSpec(megabytes=3.0)
@@ -138,21 +143,71 @@ def truncated(corpus: Corpus, d_model: int, ks: list[int], repeats: int) -> None
             )
 
 
+def together(corpus: Corpus, options: argparse.Namespace) -> None:
+    """Print what a run's step takes by itself and in company."""
+    for d_model in options.widths:
+        model = ModelSpec(d_model=d_model)
+        asked = RunSpec(corpus=CORPUS, model=ModelSpec(d_model=64), D=2**20, split="teacher")
+        teacher = Decoder(asked.model).requires_grad_(False)
+        for kind in ("supervised", "distilled"):
+            specs = [
+                RunSpec(
+                    corpus=CORPUS,
+                    model=model,
+                    D=options.together_steps * options.batch_tokens,
+                    batch_tokens=options.batch_tokens,
+                    eval_tokens=64,
+                    seed=seed,
+                )
+                for seed in range(max(options.at_once))
+            ]
+            with tempfile.TemporaryDirectory() as folder:
+                kept: list[LogitCache | None] = [None] * len(specs)
+                if kind == "distilled":
+                    specs = [spec.distilled_from(asked) for spec in specs]
+                    kept = [
+                        LogitCache(Path(folder), f"s{spec.seed}", teacher, corpus, "student", 64)
+                        for spec in specs
+                    ]
+                given = teacher if kind == "distilled" else None
+
+                def alone(specs=specs, kept=kept, given=given) -> None:
+                    train(specs[0], corpus, teacher=given, kept_logits=kept[0])
+
+                def several(count: int, specs=specs, kept=kept, given=given) -> None:
+                    train_together(specs[:count], corpus, teachers=[given] * count, kept_logits=kept[:count])
+
+                works = {1: alone} | {n: functools.partial(several, n) for n in options.at_once}
+                times: dict[int, list[float]] = {n: [] for n in works}
+                for _ in range(options.repeats + 1):
+                    for n, work in works.items():
+                        started = time.process_time()
+                        work()
+                        times[n].append((time.process_time() - started) / n / options.together_steps)
+            best = {n: min(each[1:]) for n, each in times.items()}
+            shown = ", ".join(f"{n} at once {best[1] / best[n]:.2f}" for n in options.at_once)
+            print(
+                f"d = {d_model:3d}, {kind}: {best[1] * 1e3:5.2f} ms a step by itself; times as fast: {shown}"
+            )
+
+
 def grid(options: argparse.Namespace) -> list[RunSpec]:
     """Return a teacher and the students that are distilled from it."""
 
     def run(d_model: int, D: int, **more) -> RunSpec:
         model = ModelSpec(d_model=d_model)
-        return RunSpec(corpus=CORPUS, model=model, D=D, eval_tokens=options.eval_tokens, **more)
+        sizes = {"batch_tokens": options.batch_tokens, "eval_tokens": options.eval_tokens}
+        return RunSpec(corpus=CORPUS, model=model, D=D, **sizes, **more)
 
     teacher = run(options.teacher, options.teacher_tokens, split="teacher")
-    students = [
-        run(d_model, options.tokens * times, seed=seed).distilled_from(teacher)
+    twins = [
+        run(d_model, options.tokens * times, seed=seed)
         for seed in range(options.seeds)
         for d_model in options.students
         for times in (1, 2)
     ]
-    return [teacher, *students]
+    students = [twin.distilled_from(teacher) for twin in twins]
+    return [teacher, *students, *(twins if options.twins else [])]
 
 
 def plain_loop(spec: RunSpec, corpus: Corpus, teacher: Decoder | None) -> tuple[float, Decoder]:
@@ -201,27 +256,29 @@ def compare(cache: str, options: argparse.Namespace) -> None:
     """Print how long the grid takes as a sweep and by the plain loop, and how far the losses are apart."""
     specs = grid(options)
     tokens = sum(spec.D for spec in specs)
-    started = time.perf_counter()
-    table = run_sweep(specs, Path(cache) / "table.csv", workers=2, cache=cache, quiet=True)
-    ours = time.perf_counter() - started
-    found = dict(zip(table["spec_hash"], table["L"], strict=True))
-    print(
-        f"grid of {len(specs)} runs, {tokens:,} tokens, as a sweep of two workers: {ours:.1f} s", flush=True
-    )
+    print(f"grid of {len(specs)} runs, {tokens:,} tokens, {options.batch_tokens} a step; two workers:")
+    seconds, found = {}, {}
+    for way, at_once in (("run by run", False), ("several at once", True)):
+        started = time.perf_counter()
+        table = run_sweep(
+            specs, Path(cache) / f"{way}.csv", workers=2, cache=cache, quiet=True, together=at_once
+        )
+        seconds[way] = time.perf_counter() - started
+        found[way] = dict(zip(table["spec_hash"], table["L"], strict=True))
+        print(f"a sweep, {way}: {seconds[way]:.1f} s", flush=True)
     unset = {name: value for name, value in os.environ.items() if not name.endswith("NUM_THREADS")}
     command = [sys.executable, __file__, *sys.argv[1:], "--plain", cache]
     done = subprocess.run(command, env=unset, capture_output=True, text=True, check=True)
     other = json.loads(done.stdout.splitlines()[-1])
-    apart = max(abs(found[name] - loss) / loss for name, loss in other["losses"].items())
-    print(
-        f"plain loop, {other['threads']} threads: {other['seconds']:.1f} s, ratio {other['seconds'] / ours:.2f}; "
-        f"largest difference of a loss {apart:.1e} of it"
-    )
+    print(f"plain loop, {other['threads']} threads: {other['seconds']:.1f} s")
+    for way, ours in seconds.items():
+        apart = max(abs(found[way][name] - loss) / loss for name, loss in other["losses"].items())
+        print(f"{way}: ratio {other['seconds'] / ours:.2f}, largest difference of a loss {apart:.1e} of it")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parts = ["rungs", "logits", "truncated", "grid"]
+    parts = ["rungs", "logits", "truncated", "together", "grid"]
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
     parser.add_argument("--widths", type=int, nargs="+", default=[16, 24, 32, 48, 64])
     parser.add_argument("--rung-tokens", type=int, default=2**17)
@@ -234,6 +291,10 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=2**17, help="of the shorter half of the students")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--eval-tokens", type=int, default=2**15)
+    parser.add_argument("--twins", action="store_true", help="a supervised run beside each student")
+    parser.add_argument("--batch-tokens", type=int, default=512, help="a step, as in the preset mini")
+    parser.add_argument("--at-once", type=int, nargs="+", default=[2, 4, 8])
+    parser.add_argument("--together-steps", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--plain", metavar="CACHE", help="run the grid by the plain loop here and print JSON")
     options = parser.parse_args()
@@ -250,6 +311,8 @@ def main() -> None:
             logits(corpus, options.widths, options.repeats)
         if "truncated" in options.parts:
             truncated(corpus, options.teacher, options.seen, options.repeats)
+        if "together" in options.parts:
+            together(corpus, options)
         if "grid" in options.parts:
             compare(cache, options)
 
