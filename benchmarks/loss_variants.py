@@ -56,11 +56,11 @@ def build(variant: str, inputs: Inputs) -> Callable[[], Tensor]:
     if name == "torchtune-chunked":
         n = int(size or 8)
         divided = torchtune_losses().ForwardKLWithChunkedOutputLoss(num_output_chunks=n)
-        # The recipe cuts the hidden states and applies the head to each piece.
+        # The recipe cuts the hidden states of a batch and applies the head to each piece.
         return lambda: divided(
-            [part @ head.T for part in hidden.chunk(n)],
-            [part @ teacher_head.T for part in teacher_hidden.chunk(n)],
-            labels,
+            [part @ head.T for part in hidden[None].chunk(n, dim=1)],
+            [part @ teacher_head.T for part in teacher_hidden[None].chunk(n, dim=1)],
+            labels[None],
         )
     return _ours(name, inputs, int(size or 256))
 
