@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from distill_lib.scaling.comparison import mean_interval
+from distill_lib.scaling.selections import without_teacher
 
 
 def best_settings(table: pd.DataFrame, setting: str, *, level: float = 0.95) -> pd.DataFrame:
@@ -102,9 +103,7 @@ def differences_from(
     for (N, D, N_T), group in groups:
         losses = group.pivot_table(index="seed", columns=setting, values="L")
         if alone is not None:
-            twins = table[(table["objective"] == "supervised") & (table["split"] == "student")]
-            twins = twins[(twins["N"] == N) & (twins["D"] == D)]
-            losses[alone] = twins.groupby("seed")["L"].mean()
+            losses[alone] = without_teacher(table, N=N, D=D).groupby("seed")["L"].mean()
         for value in sorted(set(losses.columns) - {reference}):
             interval = mean_interval((losses[value] - losses[reference]).dropna(), level=level)
             rows.append(

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import least_squares
 
 from distill_lib.scaling import _checks
+from distill_lib.scaling.breaks import break_factor
 from distill_lib.scaling.fits import DistillationFit
 from distill_lib.scaling.forms import DistillationForm
 from distill_lib.scaling.laws import DistillationLaw
@@ -66,8 +67,7 @@ class YieldingLaw:
         law = self.published
         above = np.asarray(law.loss(N_S, D_S, L_T))
         N_S, D_S, L_T = (np.asarray(part, dtype=float) for part in (N_S, D_S, L_T))
-        beyond = (np.log(L_T) - np.log(law.break_loss(N_S, D_S))) / law.f1
-        b = np.exp(-law.c1 * law.f1 * np.logaddexp(0.0, beyond))
+        b = break_factor(law, L_T / np.asarray(law.supervised.loss(N_S, D_S)))
         ratio = D_S / N_S / TOKENS_PER_PARAMETER
         loss = above - L_T * self.kappa * ratio**-self.epsilon * (1.0 - b)
         return float(loss) if loss.ndim == 0 else loss
