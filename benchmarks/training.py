@@ -2,8 +2,8 @@
 
 Run it from the repository: ``python benchmarks/training.py``; about ten minutes on two idle cores. Five parts:
 
-- *rungs*: tokens per second of one run in one thread at each width, and the share of the measured peak of
-  matrix products that its counted FLOPs are;
+- *rungs*: tokens per second in one thread at each width, of one run, of several at once and of the plain loop, and
+  the share of the measured peak of matrix products that their counted FLOPs are;
 - *logits*: what a pass of the teacher costs at each width, and what keeping its logits costs instead;
 - *truncated*: what the likeliest tokens of a teacher cost a student of these alone, cut from all kept logits or
   kept as they are;
@@ -41,6 +41,7 @@ from distill_lib.training.evaluation import evaluate
 from distill_lib.training.kept_forms import AllLogits, KeptForm, LikeliestTokens
 from distill_lib.training.logit_cache import LogitCache, half, worth_caching
 from distill_lib.training.model import Decoder
+from distill_lib.training.processes import WORKER_VARIABLES
 from distill_lib.training.sharing import bytes_per_token
 from distill_lib.training.sparse_teachers import top_k
 from distill_lib.training.sweep import run_sweep
@@ -67,19 +68,35 @@ def peak(repeats: int) -> float:
     return 2 * 1024**3 / least(lambda: a @ b, repeats)
 
 
-def rungs(corpus: Corpus, widths: list[int], tokens: int, repeats: int) -> None:
-    """Print the speed of one run at each width."""
+def rungs(corpus: Corpus, widths: list[int], tokens: int, batch_tokens: int, repeats: int) -> None:
+    """Print the speed of one run at each width, by itself, four at once and by the plain loop."""
     best = peak(repeats)
     print(f"matrix products, one thread: {best / 1e9:.0f} GFLOP/s")
     for d_model in widths:
-        spec = RunSpec(corpus=CORPUS, model=ModelSpec(d_model=d_model), D=tokens, eval_tokens=1024)
-        started = time.process_time()
-        train(spec, corpus)
-        seconds = time.process_time() - started
-        share = spec.flops / seconds / best
-        print(
-            f"d = {d_model:3d}, N = {spec.model.N:7,}: {tokens / seconds / 1e3:6.1f} k tokens/s, {share:.0%} of peak"
+        specs = [
+            RunSpec(
+                corpus=CORPUS,
+                model=ModelSpec(d_model=d_model),
+                D=tokens,
+                batch_tokens=batch_tokens,
+                eval_tokens=64,
+                seed=seed,
+            )
+            for seed in range(4)
+        ]
+        ways: dict[str, tuple[int, Callable[[], object]]] = {
+            "by itself": (1, lambda specs=specs: train(specs[0], corpus)),
+            "four at once": (4, lambda specs=specs: train_together(specs, corpus)),
+            "plain loop": (1, lambda specs=specs: plain_loop(specs[0], corpus, None)),
+        }
+        speed = {}
+        for way, (runs, work) in ways.items():
+            speed[way] = runs * tokens / least(work, repeats)
+        shown = ", ".join(
+            f"{way} {each / 1e3:6.1f} k tokens/s, {each * specs[0].flops / tokens / best:.0%} of peak"
+            for way, each in speed.items()
         )
+        print(f"d = {d_model:3d}, N = {specs[0].model.N:7,}: {shown}")
 
 
 def logits(corpus: Corpus, widths: list[int], repeats: int) -> None:
@@ -266,7 +283,7 @@ def compare(cache: str, options: argparse.Namespace) -> None:
         seconds[way] = time.perf_counter() - started
         found[way] = dict(zip(table["spec_hash"], table["L"], strict=True))
         print(f"a sweep, {way}: {seconds[way]:.1f} s", flush=True)
-    unset = {name: value for name, value in os.environ.items() if not name.endswith("NUM_THREADS")}
+    unset = {name: value for name, value in os.environ.items() if name not in WORKER_VARIABLES}
     command = [sys.executable, __file__, *sys.argv[1:], "--plain", cache]
     done = subprocess.run(command, env=unset, capture_output=True, text=True, check=True)
     other = json.loads(done.stdout.splitlines()[-1])
@@ -281,7 +298,7 @@ def main() -> None:
     parts = ["rungs", "logits", "truncated", "together", "grid"]
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
     parser.add_argument("--widths", type=int, nargs="+", default=[16, 24, 32, 48, 64])
-    parser.add_argument("--rung-tokens", type=int, default=2**17)
+    parser.add_argument("--rung-tokens", type=int, default=2**15)
     parser.add_argument("--teacher", type=int, default=64)
     parser.add_argument("--teacher-tokens", type=int, default=2**18)
     parser.add_argument("--students", type=int, nargs="+", default=[16, 24, 32])
@@ -301,12 +318,14 @@ def main() -> None:
     if options.plain:
         plain(options)
         return
+    if not WORKER_VARIABLES.items() <= os.environ.items():  # measure under the settings of a sweep's workers
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **WORKER_VARIABLES})
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as cache:
         corpus = open_corpus(CORPUS, cache)
         assert isinstance(corpus, Corpus)
         if "rungs" in options.parts:
-            rungs(corpus, options.widths, options.rung_tokens, options.repeats)
+            rungs(corpus, options.widths, options.rung_tokens, options.batch_tokens, options.repeats)
         if "logits" in options.parts:
             logits(corpus, options.widths, options.repeats)
         if "truncated" in options.parts:

@@ -15,6 +15,13 @@ from typing import Any
 from distill_lib.scaling.prices import predicted_seconds
 from distill_lib.scaling.specifications import ModelSpec, RunSpec
 
+#: Environment of a worker. One thread each: threads of one worker only take the cores from the other. And
+#: glibc gives every freed logit tensor back to the system and fetches it again, page by page, for up to a
+#: third of a step; told to keep memory, it does not. Other systems ignore this. Bits do not change.
+WORKER_VARIABLES = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1") | (
+    dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(2**30))
+)
+
 Messages = queue.Queue[tuple["WorkerProcess", dict[str, Any] | None]]
 
 
@@ -111,11 +118,6 @@ class WorkerProcess:
         self.orders: dict[str, Order] = {}  # not yet done, by the hash of their specification
         package = str(Path(__file__).resolve().parents[2])
         paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
-        # One thread each: threads of one worker only take the cores from the other.
-        variables = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        # Glibc gives every freed logit tensor back to the system and fetches it again, page by page: a
-        # third of a step at these sizes. Told to keep memory, it does not; other systems ignore this.
-        variables |= dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(2**30))
         arguments = [str(corpus), str(cache), json.dumps(settings)]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "distill_lib.training.worker", *arguments],
@@ -123,7 +125,7 @@ class WorkerProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, **variables, "PYTHONPATH": paths},
+            env={**os.environ, **WORKER_VARIABLES, "PYTHONPATH": paths},
         )
         self._words: list[str] = []
         self._threads = [

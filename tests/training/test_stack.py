@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-import torch.nn.functional as F
 from tiny import tiny_run
 
 from distill_lib.scaling.specifications import ModelSpec, RunSpec
 from distill_lib.training.model import Decoder
-from distill_lib.training.stack import Stack, attention
+from distill_lib.training.stack import Stack
 
 CPU = torch.device("cpu")
 SHAPES = [
@@ -126,9 +125,3 @@ def test_models_that_stay_go_on_as_if_nothing_had_happened():
 def test_models_of_two_shapes_are_refused():
     with pytest.raises(ValueError, match="different shapes"):
         Stack([*runs(1), *runs(1, shape=SHAPES[1])], CPU)
-
-
-def test_attention_written_out_is_attention():
-    q, k, v = (torch.randn(2, 3, 7, 4, generator=torch.Generator().manual_seed(i)) for i in range(3))
-    wanted = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-    torch.testing.assert_close(attention(q, k, v), wanted, rtol=1e-5, atol=1e-6)
