@@ -185,13 +185,15 @@ def _value_and_gradient(
         p = log_p.exp()
         value = torch.linalg.vecdot(p, _true_differences_(log_p.sub_(log_q)))
         gradient = log_q.exp_().sub_(p)
-        return value.masked_fill_(gradient.sum(-1).isnan(), torch.nan), gradient  # no distribution, no value
+        # The sum of q - p is zero but for what rounding the normalisers put into the value as well; it is NaN
+        # where there is no distribution.
+        return value.add_(gradient.sum(-1)), gradient
     # The largest logit tells a row without a distribution: NaN, plus infinity, or minus infinity throughout.
     known = (student.amax(-1) + teacher.amax(-1)).isfinite()
     if direction == "reverse":
-        q = log_q.exp()
+        p, q = log_p.exp(), log_q.exp()
         ratio = _true_differences_(log_q.sub_(log_p))
-        value = torch.linalg.vecdot(q, ratio)
+        value = torch.linalg.vecdot(q, ratio).add_(p.sub_(q).sum(-1))
         gradient = _centred_(ratio, q, student).mul_(q)
     else:
         # log(q / m) = -log(1 - beta) - softplus(u), log(p / m) = -log(beta) - softplus(-u): no difference of

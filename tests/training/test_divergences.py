@@ -226,3 +226,14 @@ def test_autocast_does_not_round_the_value(direction: str):
         loss = kd_loss(student, teacher, direction=direction, tau=2.0)
     assert loss.dtype == torch.float32
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("direction", ["forward", "reverse"])
+@pytest.mark.parametrize(("apart", "tau"), [(1e-3, 1.0), (1.0, 100.0)])
+def test_models_that_nearly_agree_are_measured_and_not_their_rounding(direction: str, apart: float, tau: float):
+    random = torch.Generator().manual_seed(0)
+    teacher = 2.0 * torch.randn(16, 32000, generator=random)
+    student = teacher + apart * torch.randn(16, 32000, generator=random)
+    found = divergence(student, teacher, tau=tau, direction=direction)
+    exact = divergence(student.double(), teacher.double(), tau=tau, direction=direction)
+    torch.testing.assert_close(found.double(), exact, rtol=0.02, atol=0.0)
