@@ -17,7 +17,8 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from distill_lib.training.loss_checks import check_derivative
 
 Direction = Literal["forward", "reverse", "jensen_shannon"]
 
@@ -147,8 +148,8 @@ class _Divergence(torch.autograd.Function):
         return value
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None, None, None]:
+        check_derivative()
         (gradient,) = ctx.saved_tensors
         return gradient * upstream[..., None], None, None, None, None
 
@@ -328,7 +329,8 @@ def check_shapes(student_logits: Tensor, teacher_logits: Tensor) -> None:
     if student_logits.shape[-1] != teacher_logits.shape[-1]:
         raise ValueError(
             f"student vocabulary {student_logits.shape[-1]}, teacher vocabulary {teacher_logits.shape[-1]}: "
-            "both must be the same; pad the smaller one with logits of minus infinity"
+            "both must be the same; if the larger one is padded, cut the padding off (logits[..., :vocab_size]); "
+            "models of different tokens cannot be compared"
         )
     if student_logits.shape != teacher_logits.shape:
         raise ValueError(

@@ -7,14 +7,14 @@ stay in its cache.
 """
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from distill_lib.training.divergences import Direction, check_settings, value_and_gradient, working_dtype
-from distill_lib.training.loss_checks import check_numbers, check_shares, kept_positions
+from distill_lib.training.loss_checks import check_derivative, check_numbers, check_shares, kept_positions
 from distill_lib.training.sparse_teachers import (
     SparseTeacher,
     check_sparse,
@@ -52,7 +52,8 @@ def fused_kd_loss(
     student_head : Tensor
         Its output weights [V, d], of the same dtype (under autocast both are cast).
     teacher : tuple of Tensor, or SparseTeacher
-        Hidden states [..., d_T] and head [V, d_T] of the teacher, or its likeliest tokens at each position.
+        Hidden states [..., d_T] and head [V, d_T] of the teacher, in a dtype of their own, or its likeliest
+        tokens at each position.
     labels : Tensor or None
         Next tokens [...], integers; may be left out when ``lam=1`` and nothing is to be ignored.
     tau : float
@@ -85,7 +86,7 @@ def fused_kd_loss(
     """
     check_settings(tau, direction, beta)
     check_shares(lam, lam_z)
-    if isinstance(chunk, bool) or chunk < 1:
+    if isinstance(chunk, bool) or not isinstance(chunk, Integral) or chunk < 1:
         raise ValueError(f"chunk={chunk} must be a whole number of tokens, 1 at least")
     _check_product("student", student_hidden, student_head)
     positions, vocab_size = student_hidden.shape[:-1], student_head.shape[0]
@@ -93,6 +94,10 @@ def fused_kd_loss(
     if isinstance(teacher, SparseTeacher):
         check_sparse(torch.Size([*positions, vocab_size]), teacher, direction)
     else:
+        if isinstance(teacher, Tensor) or len(teacher) != 2:
+            raise ValueError(
+                "teacher must be (hidden states, head) or a SparseTeacher; for logits there is kd_loss"
+            )
         _check_product("teacher", *teacher)
         sources |= {"teacher_hidden": teacher[0], "teacher_head": teacher[1]}
         if teacher[1].shape[0] != vocab_size:
@@ -105,11 +110,11 @@ def fused_kd_loss(
                 f"student positions {list(positions)}, teacher positions {list(teacher[0].shape[:-1])}: "
                 "expected the same"
             )
-    kept = kept_positions(labels, positions, lam, ignore_index)
+    kept = kept_positions(labels, torch.Size([*positions, vocab_size]), lam, ignore_index)
 
     rows: Any = slice(None) if kept is None else kept.reshape(-1)
     hidden, head = _cast(student_hidden.flatten(0, -2)[rows], student_head)
-    targets = None if labels is None else labels.reshape(-1)[rows]
+    targets = None if labels is None else labels.reshape(-1)[rows].long()
     if isinstance(teacher, SparseTeacher):
         coarse = teacher.coarse_logits(tau).to(working_dtype(hidden)).flatten(0, -2)[rows]
         known = (coarse, true_ids(teacher).flatten(0, -2)[rows])
@@ -119,7 +124,7 @@ def fused_kd_loss(
         return (hidden.sum() + 0.0 * head[:0].sum()).to(working_dtype(hidden))  # zero, with its graph
     terms = _Terms(tau, lam, direction, beta, lam_z, isinstance(teacher, SparseTeacher))
     loss = _FusedHead.apply(hidden, head, targets, *known, terms, chunk, torch.is_grad_enabled())
-    if check and bool(loss.isnan()):
+    if check and not torch.compiler.is_compiling() and bool(loss.isnan()):
         for name, values in sources.items():
             check_numbers(name, values, kept if name.endswith("hidden") else None)
     return loss
@@ -188,21 +193,21 @@ class _FusedHead(torch.autograd.Function):
         chunk: int,
         differentiated: bool,
     ) -> Tensor:
-        work = working_dtype(hidden)
+        dense = terms.lam > 0.0 and not terms.sparse
+        work = working_dtype(hidden, *([teacher] if dense else []))
         n, vocab_size = len(hidden), len(head)
         chunk = min(chunk, n)
         step = max(1, _BLOCK // vocab_size) if hidden.device.type == "cpu" else chunk
         want_hidden, want_head = (differentiated and need for need in ctx.needs_input_grad[:2])
         hidden_gradient = torch.empty_like(hidden) if want_hidden else None
         head_gradient = torch.zeros_like(head, dtype=work) if want_head else None
-        dense = terms.lam > 0.0 and not terms.sparse
-        buffers = [head.new_empty(chunk, vocab_size) for _ in range(1 + dense)]
+        buffers = [each.new_empty(chunk, vocab_size) for each in (head, of_teacher)[: 1 + dense]]
         total = hidden.new_zeros((), dtype=torch.float64 if hidden.device.type == "cpu" else work)
         with torch.autocast(hidden.device.type, enabled=False):
             for first in range(0, n, chunk):
                 part = slice(first, min(first + chunk, n))
-                z = _logits(hidden[part], head, buffers[0])
-                other = _logits(teacher[part], of_teacher, buffers[1]) if dense else teacher[part]
+                z = _logits(hidden[part], head, buffers[0], work)
+                other = _logits(teacher[part], of_teacher, buffers[1], work) if dense else teacher[part]
                 for start in range(0, len(z), step):
                     block = slice(start, start + step)
                     total += terms.of_block_(
@@ -218,28 +223,26 @@ class _FusedHead(torch.autograd.Function):
                     head_gradient.addmm_(gradient.T, hidden[part])
                 elif head_gradient is not None:
                     head_gradient.add_(gradient.T @ hidden[part])
-        for each in (hidden_gradient, head_gradient):
-            if each is not None:
-                each.div_(n)
+        # Of the sum over rows: in half precision, their mean would fall below the least number.
         ctx.save_for_backward(hidden_gradient, head_gradient)
-        ctx.dtype = head.dtype
+        ctx.n, ctx.dtype = n, head.dtype
         return (total / n).to(work)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        check_derivative()
         for_hidden, for_head = ctx.saved_tensors
+        scale = upstream / ctx.n
         return (
-            None if for_hidden is None else (for_hidden * upstream).to(for_hidden.dtype),
-            None if for_head is None else (for_head * upstream).to(ctx.dtype),
+            None if for_hidden is None else (for_hidden.to(scale.dtype) * scale).to(ctx.dtype),
+            None if for_head is None else (for_head * scale).to(ctx.dtype),
             *(None,) * 6,
         )
 
 
-def _logits(hidden: Tensor, head: Tensor, buffer: Tensor) -> Tensor:
-    """Logits [rows, V] in float32 at least; of half-precision inputs, rounded once as a head gives them."""
-    logits = torch.mm(hidden, head.T, out=buffer[: len(hidden)])
-    return logits.to(working_dtype(logits))
+def _logits(hidden: Tensor, head: Tensor, buffer: Tensor, work: torch.dtype) -> Tensor:
+    """Logits [rows, V] to work on; of half-precision inputs, rounded once as a head gives them."""
+    return torch.mm(hidden, head.T, out=buffer[: len(hidden)]).to(work)
 
 
 def _cast(hidden: Tensor, head: Tensor) -> tuple[Tensor, Tensor]:

@@ -25,17 +25,39 @@ def check_shares(lam: float, lam_z: float) -> None:
         raise ValueError(f"lam_z={lam_z} must be 0 or above, and finite: the weight of the z-loss")
 
 
-def kept_positions(
-    labels: Tensor | None, positions: torch.Size, lam: float, ignore_index: int
-) -> Tensor | None:
+def check_labels(labels: Tensor, positions: torch.Size) -> None:
+    """Refuse labels that are no integers, or of another shape.
+
+    Parameters
+    ----------
+    labels : Tensor
+        Next tokens [...].
+    positions : torch.Size
+        The shape that they must have.
+
+    Raises
+    ------
+    ValueError
+        Naming what was found and what is expected.
+    """
+    if labels.is_floating_point() or labels.dtype == torch.bool:
+        raise ValueError(f"labels are {labels.dtype}; give integers: the next token at each position")
+    if labels.shape != positions:
+        raise ValueError(
+            f"labels have shape {list(labels.shape)}, the positions {list(positions)}: "
+            f"expected labels {list(positions)}"
+        )
+
+
+def kept_positions(labels: Tensor | None, logits: torch.Size, lam: float, ignore_index: int) -> Tensor | None:
     """Find the positions that count.
 
     Parameters
     ----------
     labels : Tensor or None
         Next tokens [...].
-    positions : torch.Size
-        The shape that they must have.
+    logits : torch.Size
+        Shape [..., V] of the logits that they belong to.
     lam : float
         Share of the distillation term: below 1, labels are needed.
     ignore_index : int
@@ -49,19 +71,25 @@ def kept_positions(
     Raises
     ------
     ValueError
-        For labels that are missing or of another shape.
+        For labels that are missing, no integers, of another shape or outside the vocabulary.
     """
     if labels is None:
         if lam < 1.0:
             raise ValueError(f"lam={lam} mixes in the next-token loss, which needs labels")
         return None
-    if labels.shape != positions:
-        raise ValueError(
-            f"labels have shape {list(labels.shape)}, the positions {list(positions)}: "
-            f"expected labels {list(positions)}"
-        )
+    check_labels(labels, logits[:-1])
+    labels = labels.long()
     kept = labels != ignore_index
-    return None if kept.all() else kept
+    outside = kept & ((labels < 0) | (labels >= logits[-1]))
+    # Both answers at once: on a GPU, each question would wait for the device.
+    all_count, some_outside = torch.stack([kept.all(), outside.any()]).tolist()
+    if some_outside:
+        place = outside.nonzero()[0].tolist()
+        raise ValueError(
+            f"labels{place} = {labels[tuple(place)].item()} ({int(outside.sum())} such): must be tokens from 0 to "
+            f"{logits[-1] - 1}, or ignore_index={ignore_index} where there is nothing to learn"
+        )
+    return None if all_count else kept
 
 
 def check_numbers(name: str, logits: Tensor, kept: Tensor | None = None) -> None:
@@ -90,4 +118,20 @@ def check_numbers(name: str, logits: Tensor, kept: Tensor | None = None) -> None
         raise ValueError(
             f"{name}{place} = {logits[tuple(place)].item()} ({int(bad.any(-1).sum())} such positions): logits "
             "must be numbers, or minus infinity for some excluded tokens; look for a diverged model"
+        )
+
+
+def check_derivative() -> None:
+    """Refuse a second derivative of a gradient that was written down and is a constant to autograd.
+
+    Raises
+    ------
+    RuntimeError
+        Inside a backward pass with ``create_graph=True``. Torch's ``once_differentiable`` lets it pass where what
+        arrives from above is a constant; in a mixture, the next-token term alone would be differentiated again.
+    """
+    if torch.is_grad_enabled():
+        raise RuntimeError(
+            "create_graph=True asks for a second derivative of a divergence, whose gradient is a constant here: "
+            "leave it out, or write the loss with torch.log_softmax for this purpose"
         )

@@ -23,7 +23,7 @@ from distill_lib.training.divergences import jensen_shannon_divergence as jensen
 from distill_lib.training.divergences import kl_divergence as kl_divergence
 from distill_lib.training.divergences import z_loss as z_loss
 from distill_lib.training.fused_head import fused_kd_loss as fused_kd_loss
-from distill_lib.training.loss_checks import check_numbers, check_shares, kept_positions
+from distill_lib.training.loss_checks import check_labels, check_numbers, check_shares, kept_positions
 from distill_lib.training.sparse_teachers import (
     SparseTeacher,
     check_sparse,
@@ -101,31 +101,24 @@ def kd_loss(
         Label of the positions to leave out.
     check : bool
         Name the position of NaN or plus infinity among the logits, if the loss is NaN. Without, such a loss
-        is returned: for loops that watch it themselves and must not wait for the device at each step.
+        is returned: for loops that watch it themselves and must not wait for the device at each step. (Labels
+        make it wait all the same: which of them are ignored decides what is computed.)
 
     Returns
     -------
     Tensor
-        Scalar, nats per token; zero when every position is ignored.
+        Scalar, nats per token; zero when every position is ignored. It can be differentiated once.
 
     Raises
     ------
     ValueError
-        For a temperature or share out of range, unequal vocabularies or shapes, missing labels, or logits
-        that are not numbers.
+        For a temperature or share out of range, unequal vocabularies or shapes, labels that are missing or
+        outside the vocabulary, or logits that are not numbers.
     """
     check_settings(tau, direction, beta)
     check_shares(lam, lam_z)
-    if isinstance(teacher_logits, SparseTeacher):
-        check_sparse(student_logits.shape, teacher_logits, direction)
-    else:
-        check_shapes(student_logits, teacher_logits)
-    kept = kept_positions(labels, student_logits.shape[:-1], lam, ignore_index)
-    student, targets = student_logits, labels
-    teacher: Tensor | SparseTeacher = teacher_logits
-    if kept is not None and labels is not None:
-        # Rows are dropped before any arithmetic: a mask times NaN would still be NaN.
-        student, teacher, targets = student[kept], _at(teacher, kept), labels[kept]
+    kept = _belong_together(student_logits, teacher_logits, labels, lam, direction, ignore_index)
+    student, teacher, targets = _rows(kept, student_logits, teacher_logits, labels)
     empty = student.shape[:-1].numel() == 0
     loss = student.new_zeros((), dtype=working_dtype(student))
     if empty:
@@ -138,9 +131,7 @@ def kd_loss(
     if lam_z > 0.0 and not empty:
         loss = loss + lam_z * z_loss(student).mean()
     if check and not torch.compiler.is_compiling() and bool(loss.isnan()):
-        check_numbers("student_logits", student_logits, kept)
-        if isinstance(teacher_logits, Tensor):  # a sparse one was checked when it was made
-            check_numbers("teacher_logits", teacher_logits, kept)
+        _check_logits(student_logits, teacher_logits, kept)
     return loss
 
 
@@ -173,21 +164,16 @@ def loss_parts(
         As for :func:`kd_loss`.
     """
     check_settings(tau, direction, beta)
-    if isinstance(teacher_logits, SparseTeacher):
-        check_sparse(student_logits.shape, teacher_logits, direction)
-    else:
-        check_shapes(student_logits, teacher_logits)
-    kept = kept_positions(labels, student_logits.shape[:-1], 1.0, ignore_index)
-    student, targets = student_logits, labels
-    teacher: Tensor | SparseTeacher = teacher_logits
-    if kept is not None and labels is not None:
-        student, teacher, targets = student[kept], _at(teacher, kept), labels[kept]
+    kept = _belong_together(student_logits, teacher_logits, labels, 1.0, direction, ignore_index)
+    student, teacher, targets = _rows(kept, student_logits, teacher_logits, labels)
     n = max(1, student.shape[:-1].numel())
     if isinstance(teacher, SparseTeacher):
         small = coarse_student(student, teacher, tau)
         split = decompose(small, teacher.coarse_logits(tau))
     else:
         split = decompose(student, teacher, tau=tau)
+    if bool(split.kl.isnan().any()):
+        _check_logits(student_logits, teacher_logits, kept)
     return LossParts(
         divergence=_divergence(student, teacher, tau=tau, direction=direction, beta=beta).sum() / n,
         next_token=None if targets is None else next_token_loss(student, targets),
@@ -198,16 +184,45 @@ def loss_parts(
     )
 
 
+def _belong_together(
+    student_logits: Tensor,
+    teacher_logits: Tensor | SparseTeacher,
+    labels: Tensor | None,
+    lam: float,
+    direction: Direction,
+    ignore_index: int,
+) -> Tensor | None:
+    """Refuse what does not belong together, and find the positions that count; None for all."""
+    if isinstance(teacher_logits, SparseTeacher):
+        check_sparse(student_logits.shape, teacher_logits, direction)
+    else:
+        check_shapes(student_logits, teacher_logits)
+    return kept_positions(labels, student_logits.shape, lam, ignore_index)
+
+
+def _rows(
+    kept: Tensor | None, student: Tensor, teacher: Tensor | SparseTeacher, labels: Tensor | None
+) -> tuple[Tensor, Tensor | SparseTeacher, Tensor | None]:
+    """Drop the other rows before any arithmetic: a mask times NaN would still be NaN."""
+    if kept is None or labels is None:
+        return student, teacher, labels
+    return student[kept], teacher[kept] if isinstance(teacher, Tensor) else teacher.at(kept), labels[kept]
+
+
+def _check_logits(
+    student_logits: Tensor, teacher_logits: Tensor | SparseTeacher, kept: Tensor | None
+) -> None:
+    check_numbers("student_logits", student_logits, kept)
+    if isinstance(teacher_logits, Tensor):  # a sparse one was checked when it was made
+        check_numbers("teacher_logits", teacher_logits, kept)
+
+
 def _divergence(
     student: Tensor, teacher: Tensor | SparseTeacher, *, tau: float, direction: Direction, beta: float
 ) -> Tensor:
     if isinstance(teacher, SparseTeacher):
         return sparse_divergence(student, teacher, tau=tau, direction=direction, beta=beta)
     return divergence(student, teacher, tau=tau, direction=direction, beta=beta)
-
-
-def _at(teacher: Tensor | SparseTeacher, kept: Tensor) -> Tensor | SparseTeacher:
-    return teacher[kept] if isinstance(teacher, Tensor) else teacher.at(kept)
 
 
 def next_token_loss(logits: Tensor, labels: Tensor, *, ignore_index: int = -100) -> Tensor:
@@ -226,8 +241,17 @@ def next_token_loss(logits: Tensor, labels: Tensor, *, ignore_index: int = -100)
     -------
     Tensor
         Scalar, nats per token; zero when every position is ignored.
+
+    Raises
+    ------
+    ValueError
+        For labels of another shape or outside the vocabulary (on a GPU, where a look would have to wait, the
+        device itself stops at the second).
     """
-    labels = labels.reshape(-1)
+    check_labels(labels, logits.shape[:-1])
+    if labels.device.type == "cpu" and not torch.compiler.is_compiling():
+        kept_positions(labels, logits.shape, 0.0, ignore_index)
+    labels = labels.long().reshape(-1)
     flat = logits.reshape(-1, logits.shape[-1]).to(working_dtype(logits))
     total = F.cross_entropy(flat, labels, ignore_index=ignore_index, reduction="sum")
     return total / (labels != ignore_index).sum().clamp(min=1)

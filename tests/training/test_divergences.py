@@ -230,7 +230,9 @@ def test_autocast_does_not_round_the_value(direction: str):
 
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
 @pytest.mark.parametrize(("apart", "tau"), [(1e-3, 1.0), (1.0, 100.0)])
-def test_models_that_nearly_agree_are_measured_and_not_their_rounding(direction: str, apart: float, tau: float):
+def test_models_that_nearly_agree_are_measured_and_not_their_rounding(
+    direction: str, apart: float, tau: float
+):
     random = torch.Generator().manual_seed(0)
     teacher = 2.0 * torch.randn(16, 32000, generator=random)
     student = teacher + apart * torch.randn(16, 32000, generator=random)

@@ -118,6 +118,46 @@ def test_the_heads_gradient_is_summed_in_float32(direction: str):
     assert_close(run(fused, hidden, head), run(exact, hidden, head), 1e-2)
 
 
+@pytest.mark.parametrize("other", [torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_a_teacher_has_a_precision_of_its_own(other: torch.dtype, direction: str):
+    (hidden, head, *teacher), labels = models()
+    given = (teacher[0].to(other), teacher[1].to(other))
+    setting = {"lam": 0.6, "tau": 2.0, "direction": direction}
+    hidden.requires_grad_()
+    plain = kd_loss(hidden @ head.T, given[0] @ given[1].T, labels, **setting)
+    fused = fused_kd_loss(hidden, head, given, labels, chunk=7, **setting)
+    assert fused.dtype == plain.dtype
+    assert_close(run(fused, hidden), run(plain, hidden), 1e-5)
+
+
+def test_a_scaled_loss_in_half_precision_loses_no_small_gradients():
+    # The gradient of one of 4,096 tokens is near the least float16: scaling the loss must come in time.
+    random = torch.Generator().manual_seed(0)
+    hidden, head = (0.3 * torch.randn(n, 16, generator=random) for n in (4096, 500))
+    taught = (hidden + 0.05 * torch.randn(hidden.shape, generator=random)).half(), head.half()
+    hidden, head = hidden.half().requires_grad_(), head.half()
+    scale = 2.0**16
+    found = torch.autograd.grad(scale * fused_kd_loss(hidden, head, taught), hidden)[0]
+    plain = torch.autograd.grad(scale * kd_loss(hidden @ head.T, taught[0] @ taught[1].T), hidden)[0]
+    assert_close([found.double()], [plain.double()], 2e-3)
+
+
+def test_a_second_derivative_is_refused():
+    (hidden, head, *teacher), _ = models()
+    loss = fused_kd_loss(hidden.requires_grad_(), head, (teacher[0], teacher[1]))
+    with pytest.raises(RuntimeError, match="create_graph=True"):
+        torch.autograd.grad(loss, hidden, create_graph=True)
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's own
+def test_it_can_be_part_of_a_compiled_graph():
+    (hidden, head, *teacher), _ = models()
+    compiled = torch.compile(fused_kd_loss, backend="aot_eager", fullgraph=True)
+    losses = [loss(hidden, head, (teacher[0], teacher[1]), chunk=7) for loss in (compiled, fused_kd_loss)]
+    assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-6)
+
+
 def test_under_autocast_both_are_cast():
     (hidden, head, *teacher), labels = models()
     head.requires_grad_()
@@ -191,6 +231,9 @@ def test_what_is_no_number_is_named(name: str):
         ({"teacher": (torch.zeros(2, 5, 3), torch.zeros(31, 3))}, "teacher positions"),
         ({"teacher": top_k(torch.zeros(2, 23, 30), 4, missing="tail")}, "teacher vocabulary 30"),
         ({"chunk": 0}, "chunk=0"),
+        ({"chunk": 2.5}, "chunk=2.5"),
+        ({"teacher": torch.zeros(2, 23, 31)}, "for logits there is kd_loss"),
+        ({"labels": torch.full((2, 23), 31), "lam": 0.5}, r"labels\[0, 0\] = 31 .* from 0 to 30"),
         ({"tau": -1.0}, "tau=-1.0"),
         ({"lam": 2.0}, "lam=2.0"),
         ({"lam": 0.5}, "needs labels"),

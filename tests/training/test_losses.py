@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from distill_lib.training.losses import kd_loss, kl_divergence, next_token_loss
+from distill_lib.training.losses import kd_loss, kl_divergence, loss_parts, next_token_loss
 
 INF = float("inf")
 
@@ -204,6 +204,50 @@ def test_no_gradient_reaches_the_teacher():
     assert teacher.grad is None
 
 
+@pytest.mark.parametrize("lam", [0.5, 1.0])
+def test_a_second_derivative_is_refused_and_not_that_of_the_next_token_alone(lam: float):
+    student = logits(3, 4).requires_grad_()
+    loss = kd_loss(student, logits(3, 4, seed=1), torch.tensor([0, 1, 2]), lam=lam)
+    with pytest.raises(RuntimeError, match="create_graph=True"):
+        torch.autograd.grad(loss, student, create_graph=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32])
+def test_labels_may_be_any_integers(dtype: torch.dtype):
+    student, teacher, labels = logits(3, 4), logits(3, 4, seed=1), torch.tensor([0, 3, 2])
+    expected = kd_loss(student, teacher, labels, lam=0.5).item()
+    assert kd_loss(student, teacher, labels.to(dtype), lam=0.5).item() == expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "words"),
+    [
+        ([0, 1, 4], {}, r"labels\[2\] = 4 \(1 such\): must be tokens from 0 to 3, or ignore_index=-100"),
+        ([-1, 1, -1], {}, r"labels\[0\] = -1 \(2 such\)"),
+        ([-1, 1, 0], {"lam": 1.0}, r"labels\[0\] = -1"),
+        # Torch leaves these out of the cross-entropy alone, and of its mean not at all.
+        ([0, 1, -100], {"ignore_index": 0}, r"labels\[2\] = -100 .* ignore_index=0"),
+        ([0.0, 1.0, 2.0], {}, "labels are torch.float32; give integers"),
+        ([True, False, True], {}, "labels are torch.bool"),
+    ],
+)
+def test_labels_that_are_no_tokens_are_named(labels: list, options: dict, words: str):
+    student, given = logits(3, 4), torch.tensor(labels)
+    with pytest.raises(ValueError, match=words):
+        kd_loss(student, logits(3, 4, seed=1), given, **({"lam": 0.5} | options))
+    if "lam" not in options:
+        with pytest.raises(ValueError, match=words):
+            next_token_loss(student, given, **options)
+
+
+def test_the_parts_of_what_is_no_number_are_refused():
+    student, teacher = logits(3, 4), logits(3, 4, seed=1)
+    teacher[2, 1] = math.nan
+    with pytest.raises(ValueError, match=r"teacher_logits\[2, 1\] = nan"):
+        loss_parts(student, teacher)
+    assert math.isfinite(loss_parts(student, teacher, torch.tensor([0, 1, -100])).kl)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -215,7 +259,7 @@ def test_no_gradient_reaches_the_teacher():
         ({"lam": 0.5}, "needs labels"),
         ({"direction": "sideways"}, "sideways"),
         ({"labels": torch.zeros(3, dtype=torch.long)}, "labels have shape"),
-        ({"teacher_logits": torch.zeros(2, 5)}, "vocabulary 4"),
+        ({"teacher_logits": torch.zeros(2, 5)}, "vocabulary 4, teacher vocabulary 5.*cut the padding off"),
         ({"teacher_logits": torch.zeros(3, 4)}, "same shape"),
     ],
 )
