@@ -42,7 +42,7 @@ def checkpoint_path(
         A folder, there or not.
     """
     text = ["corpus.py", "language_corpus.py", "sampling.py"]
-    losses = ["losses.py", "divergences.py", "sparse_teachers.py"]
+    losses = ["losses.py", "divergences.py", "sparse_divergences.py", "sparse_teachers.py"]
     own = ["model.py", "trainer.py", "objectives.py", "logit_cache.py", "devices.py"]
     more = ["together.py", "stack.py", "logit_gradients.py"] if together else []
     code = code_hash([*own, *losses, *text, *more])

@@ -15,12 +15,8 @@ from torch import Tensor
 
 from distill_lib.training.divergences import Direction, check_settings, value_and_gradient, working_dtype
 from distill_lib.training.loss_checks import check_derivative, check_numbers, check_shares, kept_positions
-from distill_lib.training.sparse_teachers import (
-    SparseTeacher,
-    check_sparse,
-    sparse_value_and_gradient_,
-    true_ids,
-)
+from distill_lib.training.sparse_divergences import check_sparse, sparse_value_and_gradient_
+from distill_lib.training.sparse_teachers import SparseTeacher, true_ids
 
 _BLOCK = 2**18  # logits that one block of rows holds on a CPU
 

@@ -24,12 +24,8 @@ from distill_lib.training.divergences import kl_divergence as kl_divergence
 from distill_lib.training.divergences import z_loss as z_loss
 from distill_lib.training.fused_head import fused_kd_loss as fused_kd_loss
 from distill_lib.training.loss_checks import check_labels, check_numbers, check_shares, kept_positions
-from distill_lib.training.sparse_teachers import (
-    SparseTeacher,
-    check_sparse,
-    coarse_student,
-    sparse_divergence,
-)
+from distill_lib.training.sparse_divergences import check_sparse, coarse_student, sparse_divergence
+from distill_lib.training.sparse_teachers import SparseTeacher
 
 
 @dataclass(frozen=True)

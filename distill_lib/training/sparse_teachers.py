@@ -7,8 +7,7 @@ Two statements about the missing mass are offered, and each gives a true diverge
 - *tail bucket*: one more token, "any other", holds the missing mass; the student's mass outside the kept
   tokens is compared with it as a whole, so the student is taught the teacher's mass on the kept tokens.
 
-Both are the dense divergence on a small vocabulary of k + 1 tokens, where the student's last logit is the
-log-sum-exp of its logits outside the kept tokens.
+What the student's divergence from either is, is written in `sparse_divergences`.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from distill_lib.training.divergences import Direction, check_settings, value_and_gradient, working_dtype
-from distill_lib.training.loss_checks import check_derivative
+from distill_lib.training.divergences import check_settings, working_dtype
+from distill_lib.training.loss_checks import check_numbers
 
 Missing = Literal["renormalise", "tail"]
 
@@ -63,13 +62,14 @@ class SparseTeacher:
     def __post_init__(self) -> None:
         check_settings(self.tau)
         ids, logprobs = self.ids, self.logprobs
+        if ids.is_floating_point() or ids.dtype == torch.bool:
+            raise ValueError(f"ids are {ids.dtype}; give integers")
+        ids = ids.long()  # torch compares no unsigned ones but bytes
         if ids.shape != logprobs.shape or ids.dim() == 0:
             raise ValueError(
                 f"ids have shape {list(ids.shape)}, logprobs {list(logprobs.shape)}: expected [..., k] twice"
             )
         _check_k(ids.shape[-1], self.vocab_size)
-        if ids.is_floating_point() or ids.dtype == torch.bool:
-            raise ValueError(f"ids are {ids.dtype}; give integers")
         if self.tail is not None and self.tail.shape != ids.shape[:-1]:
             raise ValueError(f"tail has shape {list(self.tail.shape)}, expected {list(ids.shape[:-1])}")
         if ids.numel() == 0:
@@ -81,7 +81,7 @@ class SparseTeacher:
         _refuse("ids", ids, outside, f"tokens from 0 to {self.vocab_size - 1}")
         # Unused slots get ids of their own below zero, so that only true repetitions are equal neighbours.
         slots = -1 - torch.arange(ids.shape[-1], device=ids.device)
-        ordered = torch.where(used, ids.long(), slots).sort(-1).values
+        ordered = torch.where(used, ids, slots).sort(-1).values
         _refuse("ids (sorted)", ordered[..., 1:], ordered[..., 1:] == ordered[..., :-1], "each token once")
         total = logprobs.double().exp().sum(-1)
         bad = total > 1.0 + _SLACK
@@ -229,7 +229,7 @@ def top_k(teacher_logits: Tensor, k: int, *, missing: Missing, tau: float = 1.0)
     Raises
     ------
     ValueError
-        For k, a temperature or a word out of range.
+        For k, a temperature or a word out of range, or logits that are not numbers.
     """
     _check_k(k, teacher_logits.shape[-1])
     return _keep(teacher_logits, k, None, missing, tau)
@@ -261,7 +261,7 @@ def top_p(
     Raises
     ------
     ValueError
-        For a share, a temperature or a word out of range.
+        For a share, a temperature or a word out of range, or logits that are not numbers.
     """
     if not 0.0 < p <= 1.0:
         raise ValueError(f"p={p} must lie above 0 and be at most 1: the share of the mass to keep")
@@ -286,9 +286,18 @@ def top_token(teacher_logits: Tensor) -> SparseTeacher:
     -------
     SparseTeacher
         One token per position, with probability one.
+
+    Raises
+    ------
+    ValueError
+        For logits that are not numbers.
     """
-    ids = teacher_logits.argmax(-1, keepdim=True)
-    return SparseTeacher(ids, torch.zeros_like(ids, dtype=torch.float32), teacher_logits.shape[-1])
+    logits = teacher_logits.detach()
+    peak, ids = logits.max(-1, keepdim=True)
+    if not bool(peak.isfinite().all()):
+        check_numbers("teacher_logits", logits)
+    certain = torch.zeros_like(peak, dtype=torch.float32)
+    return SparseTeacher.trusted(ids, certain, logits.shape[-1])
 
 
 @torch.no_grad()
@@ -298,7 +307,9 @@ def _keep(logits: Tensor, k: int, p: float | None, missing: str, tau: float) -> 
         raise ValueError(f'missing={missing!r} must be "renormalise" or "tail"')
     logprobs = torch.log_softmax(logits.to(working_dtype(logits)) / tau, dim=-1)
     kept, ids = logprobs.topk(k, dim=-1)
-    if p is not None and kept.numel():
+    if not bool(kept[..., 0].isfinite().all()):
+        check_numbers("teacher_logits", logits)
+    if p is not None and p < 1.0 and kept.numel():  # a sum over all may reach one early, by rounding
         before = kept.exp().cumsum(-1) - kept.exp()  # mass ahead of each token
         unneeded = before >= p
         unneeded[..., 0] = False
@@ -309,162 +320,7 @@ def _keep(logits: Tensor, k: int, p: float | None, missing: str, tau: float) -> 
         # From the others themselves: one minus the kept mass would lose all digits of a small tail.
         others = logprobs.scatter(-1, _true_ids(ids, kept), -math.inf)
         tail = others.logsumexp(-1)
-    return SparseTeacher(ids, kept, logits.shape[-1], tail, tau)
-
-
-def sparse_divergence(
-    student_logits: Tensor,
-    teacher: SparseTeacher,
-    *,
-    tau: float = 1.0,
-    direction: Direction = "forward",
-    beta: float = 0.5,
-) -> Tensor:
-    """Divergence of a student and a sparse teacher at each position, without the factor tau^2.
-
-    Parameters
-    ----------
-    student_logits : Tensor
-        Student logits [..., V].
-    teacher : SparseTeacher
-        The teacher at the same positions; a constant.
-    tau : float
-        Temperature, above 0; with a tail bucket the one that the teacher was taken at.
-    direction : {"forward", "reverse", "jensen_shannon"}
-        As for :func:`~distill_lib.training.divergences.divergence`.
-    beta : float
-        Weight of the teacher in the Jensen-Shannon mixture.
-
-    Returns
-    -------
-    Tensor
-        Divergence [...], nats: zero for the student whose kept tokens have the teacher's probabilities and
-        whose others together have the tail (none, when renormalised).
-
-    Raises
-    ------
-    ValueError
-        For settings out of range, another vocabulary or shape, another temperature of the tail, or the
-        reverse direction without a tail.
-    """
-    check_settings(tau, direction, beta)
-    check_sparse(student_logits.shape, teacher, direction)
-    student = student_logits.to(working_dtype(student_logits))
-    coarse = teacher.coarse_logits(tau).to(student.dtype)
-    return _SparseDivergence.apply(student, coarse, true_ids(teacher), tau, direction, beta)
-
-
-class _SparseDivergence(torch.autograd.Function):
-    """The dense divergence on the kept tokens and one for all others; gradient taken in the forward pass."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, student: Tensor, coarse: Tensor, ids: Tensor, tau: float, direction: Direction, beta: float
-    ) -> Tensor:
-        gradient = student / tau
-        value = sparse_value_and_gradient_(gradient, coarse, ids, direction, beta)
-        ctx.save_for_backward(gradient.div_(tau) if tau != 1.0 else gradient)
-        return value
-
-    @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None, None, None, None]:
-        check_derivative()
-        (gradient,) = ctx.saved_tensors
-        return gradient * upstream[..., None], None, None, None, None, None
-
-
-def sparse_value_and_gradient_(
-    student: Tensor, coarse: Tensor, ids: Tensor, direction: Direction, beta: float = 0.5
-) -> Tensor:
-    """Divergence from a sparse teacher; the gradient takes the place of the student's logits.
-
-    Parameters
-    ----------
-    student : Tensor
-        Logits [..., V], already divided by the temperature; overwritten by the gradient with respect to them.
-    coarse : Tensor
-        The teacher's logits on the small vocabulary [..., k + 1], as `SparseTeacher.coarse_logits` gives.
-    ids : Tensor
-        Kept tokens [..., k], those of unused slots equal to the first.
-    direction : {"forward", "reverse", "jensen_shannon"}
-        Which divergence.
-    beta : float
-        Weight of the teacher in the Jensen-Shannon mixture.
-
-    Returns
-    -------
-    Tensor
-        Divergence [...], nats.
-    """
-    known = student.amax(-1).isfinite()
-    head = student.gather(-1, ids).masked_fill_(coarse[..., :-1] == -math.inf, -math.inf)
-    others = student.scatter_(-1, ids, -math.inf)
-    peak = others.amax(-1)
-    none = peak == -math.inf
-    share = torch.softmax(others, dim=-1)  # among the others
-    share.masked_fill_(none[..., None], 0.0)
-    # The largest share gives the log-sum-exp without another pass of exponentials.
-    tail = torch.where(none, peak, peak - share.amax(-1).log())
-    value, gradient = value_and_gradient(torch.cat([head, tail[..., None]], -1), coarse, direction, beta)
-    torch.mul(share, gradient[..., -1:], out=student)
-    student.scatter_add_(-1, ids, gradient[..., :-1])
-    return value.masked_fill_(~known, torch.nan)
-
-
-def coarse_student(student_logits: Tensor, teacher: SparseTeacher, tau: float = 1.0) -> Tensor:
-    """Logits of a student on the small vocabulary of a sparse teacher, at a temperature; for reports.
-
-    Parameters
-    ----------
-    student_logits : Tensor
-        Student logits [..., V].
-    teacher : SparseTeacher
-        The teacher at the same positions.
-    tau : float
-        Temperature, above 0.
-
-    Returns
-    -------
-    Tensor
-        Logits [..., k + 1]; the last are of all tokens that the teacher does not keep.
-    """
-    z = student_logits.to(working_dtype(student_logits)) / tau
-    ids = true_ids(teacher)
-    head = z.gather(-1, ids).masked_fill(teacher.logprobs == -math.inf, -math.inf)
-    return torch.cat([head, z.scatter(-1, ids, -math.inf).logsumexp(-1, keepdim=True)], -1)
-
-
-def check_sparse(student: torch.Size, teacher: SparseTeacher, direction: str) -> None:
-    """Refuse a sparse teacher that does not belong to the student's logits, or the direction.
-
-    Parameters
-    ----------
-    student : torch.Size
-        Shape [..., V] of the student's logits.
-    teacher : SparseTeacher
-        The teacher.
-    direction : str
-        Which divergence.
-
-    Raises
-    ------
-    ValueError
-        For another vocabulary or shape, or the reverse direction without a tail.
-    """
-    if student[-1] != teacher.vocab_size:
-        raise ValueError(
-            f"student vocabulary {student[-1]}, teacher vocabulary {teacher.vocab_size}: both must be the same"
-        )
-    if student[:-1] != teacher.shape:
-        raise ValueError(
-            f"student logits {list(student)}, teacher positions {list(teacher.shape)}: "
-            f"expected {list(student[:-1])}"
-        )
-    if direction == "reverse" and teacher.tail is None:
-        raise ValueError(
-            'direction="reverse" is infinite for a renormalised teacher, which excludes tokens that the student '
-            'allows: keep the tail (missing="tail" or .with_tail())'
-        )
+    return SparseTeacher.trusted(ids, kept, logits.shape[-1], tail, tau)
 
 
 def true_ids(teacher: SparseTeacher) -> Tensor:

@@ -137,7 +137,7 @@ def test_a_teacher_that_is_not_a_number_is_not_kept(corpus: Corpus, tmp_path: Pa
     with torch.no_grad():
         next(broken.parameters()).fill_(math.nan)
     order = reading_order(STUDENT, corpus)[0].reshape(-1)
-    with pytest.raises(ValueError, match=r"logprobs.* = nan"):
+    with pytest.raises(ValueError, match=r"teacher_logits.* = nan"):
         opened(tmp_path, broken, corpus, form=FORMS[1]).logits(order, 0, 8)
     assert not list(tmp_path.glob("*/*.logits"))
 

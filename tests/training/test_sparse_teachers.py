@@ -9,7 +9,8 @@ import torch
 
 from distill_lib.training.divergences import divergence
 from distill_lib.training.losses import kd_loss, kl_divergence, loss_parts, next_token_loss
-from distill_lib.training.sparse_teachers import SparseTeacher, sparse_divergence, top_k, top_p, top_token
+from distill_lib.training.sparse_divergences import sparse_divergence
+from distill_lib.training.sparse_teachers import SparseTeacher, top_k, top_p, top_token
 
 INF = float("inf")
 DIRECTIONS = ["forward", "reverse", "jensen_shannon"]
@@ -123,6 +124,29 @@ def test_top_p_keeps_the_fewest_tokens_that_hold_the_mass():
     assert top_p(teacher, 1e-9, missing="tail").ids.tolist() == [[0], [0]]
 
 
+def test_all_of_the_mass_is_every_token():
+    # In float32, the sum over a large vocabulary reaches one before its last token.
+    teacher = 2.0 * torch.randn(3, 32000, generator=torch.Generator().manual_seed(0))
+    assert torch.isfinite(top_p(teacher, 1.0, missing="renormalise").logprobs).all()
+
+
+@pytest.mark.parametrize("value", [math.nan, INF, -INF])
+@pytest.mark.parametrize(
+    "cut",
+    [
+        lambda z: top_k(z, 2, missing="tail"),
+        lambda z: top_p(z, 0.5, missing="renormalise"),
+        top_token,
+    ],
+    ids=["top_k", "top_p", "top_token"],
+)
+def test_a_teacher_that_is_no_number_is_not_cut(cut, value: float):
+    teacher = logits(3, 8)
+    teacher[1] = value
+    with pytest.raises(ValueError, match=rf"teacher_logits\[1, 0\] = {value}"):
+        cut(teacher)
+
+
 def test_hard_labels_are_the_next_token_loss_with_the_teachers_top_token():
     student, teacher = logits(7, 5).requires_grad_(), logits(7, 5, seed=1)
     loss, expected = kd_loss(student, top_token(teacher)), next_token_loss(student, teacher.argmax(-1))
@@ -141,6 +165,8 @@ def test_a_cache_in_half_precision_with_free_ids_in_unused_slots():
     torch.testing.assert_close(
         sparse_divergence(student, cached), sparse_divergence(student, live), rtol=5e-3, atol=1e-3
     )
+    unsigned = SparseTeacher(live.ids.to(torch.uint16), live.logprobs, 40, tail=live.tail)
+    assert torch.equal(sparse_divergence(student, unsigned), sparse_divergence(student, live))
     without = SparseTeacher(live.ids, live.logprobs, 40)
     torch.testing.assert_close(without.with_tail().tail, live.tail)
     assert live.renormalised().tail is None
