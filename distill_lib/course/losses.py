@@ -172,9 +172,10 @@ class _Examination:
         import torch
 
         value = self._value(lam=0.5)
-        if not isinstance(value, torch.Tensor) or value.numel() != 1:
-            shape = list(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
-            return f"expected a tensor with one number, got {shape}: take the mean over positions"
+        if not isinstance(value, torch.Tensor):
+            return f"expected a tensor, got {type(value).__name__}: return it as it is, without .item()"
+        if value.numel() != 1:
+            return f"expected one number, got {list(value.shape)}: take the mean over positions"
         if not bool(value.isfinite()):
             return f"the loss is {value.item()} for ordinary logits: is a logarithm taken of a zero?"
         if not gradient_of(self.loss, self.student, self.teacher, self.labels, 1.0, 0.5).abs().sum() > 0:
@@ -309,9 +310,19 @@ class _Examination:
     def _mixture(self) -> str | None:
         soft, hard = (self._slope(tau=_TAU, lam=lam) for lam in (1.0, 0.0))
         found = self._slope(tau=_TAU, lam=_LAM)
-        if close(found, (1 - _LAM) * hard + _LAM * soft):
+        if not close(found, (1 - _LAM) * hard + _LAM * soft):
+            return f"lam={_LAM:g}: the parts do not mix as (1 - lam) and lam of what they are alone"
+        right = gradient_of(right_loss, self.student, self.teacher, self.labels, _TAU, _LAM)
+        if not close(found, right) or not self.checks["zero for identical models"]:
+            return None  # told already
+        value = float(self._value(tau=_TAU, lam=_LAM))
+        wanted = float(right_loss(self.student, self.teacher, self.labels, tau=_TAU, lam=_LAM))
+        if abs(value / wanted - 1.0) <= 1e-3:
             return None
-        return f"lam={_LAM:g}: the parts do not mix as (1 - lam) and lam of what they are alone"
+        return (
+            f"tau={_TAU:g}, lam={_LAM:g}: the gradient is right, but the value is {value:.4f} instead of "
+            f"{wanted:.4f}: a constant is off, such as the teacher's entropy taken at another temperature or share"
+        )
 
     def _constant(self) -> str | None:
         import torch

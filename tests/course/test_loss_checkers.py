@@ -181,6 +181,27 @@ def test_the_teachers_entropy_does_not_hide_what_half_precision_loses():
     assert "half precision" in check_kd_loss(changed(soft=cross_entropy)).hints
 
 
+def entropy_at_one(student, teacher, labels, tau, lam):
+    """Careful in all but one thing: what it takes off is the teacher's entropy at temperature one."""
+    p = [(teacher.detach() / t).softmax(-1) for t in (1.0, tau)]
+    off = torch.stack([-torch.special.xlogy(each, each).sum(-1).mean() for each in p]).diff()[0]
+    return careful(student, teacher, labels, tau, lam) + lam * tau**2 * off
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        entropy_at_one,
+        lambda *given, tau, lam: (loss := careful(*given, tau, lam)) - loss.detach() * (1 - tau**-2),
+    ],
+    ids=["entropy at tau = 1", "value without tau^2"],
+)
+def test_a_right_gradient_does_not_excuse_a_wrong_value(loss):
+    report = check_kd_loss(loss)
+    assert [*report.hints] == ["mixture"]
+    assert "the gradient is right, but the value is" in report.hints["mixture"]
+
+
 def test_a_gradient_to_the_teacher_is_seen():
     report = check_kd_loss(lambda s, t, y, tau, lam: changed()(s, _Open.apply(t), y, tau, lam) + 0 * t.sum())
     assert report.checks["teacher is a constant"], "a gradient of zero is none"
@@ -202,7 +223,10 @@ class _Open(torch.autograd.Function):
     ("loss", "hint"),
     [
         (lambda s, t, y, tau, lam: (s - t).square().sum(-1), "take the mean over positions"),
-        (lambda s, t, y, tau, lam: soft_part(s, t, tau).item(), "got float"),
+        (
+            lambda s, t, y, tau, lam: soft_part(s, t, tau).item(),
+            "got float: return it as it is, without .item()",
+        ),
         (lambda s, t, y, tau, lam: soft_part(s.detach(), t, tau), "no gradient reaches the student"),
         (lambda s, t, y, tau, lam: (s - s).sum().log() * s.sum(), "a logarithm taken of a zero"),
         (lambda s, t, y, tau, lam: F.cross_entropy(s, y), "it raised"),
