@@ -39,7 +39,8 @@ def fused_kd_loss(
     """Equal ``kd_loss(student_hidden @ student_head.T, ...)`` without keeping logits for all tokens.
 
     Gradients flow to the student's hidden states and head; the head's is summed in float32 at least. A head
-    that is padded beyond the vocabulary is given as ``head[:vocab_size]``.
+    that is padded beyond the vocabulary is given as ``head[:vocab_size]``, a bias as one more column of the head,
+    beside a hidden state that is one.
 
     Parameters
     ----------
