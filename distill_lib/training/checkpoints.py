@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from distill_lib.scaling.specifications import ModelSpec, RunSpec
-from distill_lib.training.cache import code_hash, file_sha256, key_of, lock_for, new_file, new_folder
+from distill_lib.training.cache import code_hash, key_of, lock_for, new_file, new_folder
 from distill_lib.training.model import Decoder
 
 
@@ -59,11 +59,26 @@ def save_checkpoint(folder: Path, model: Decoder) -> None:
         Where, as `checkpoint_path` says.
     model : Decoder
         The model.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or the folder cannot be written; nothing is then left there.
     """
+    # By way of memory: on a full disk `torch.save` raises an error of its own, which names no disk.
+    buffer = io.BytesIO()
+    torch.save({name: weight.cpu() for name, weight in model.state_dict().items()}, buffer)
+    weights = buffer.getvalue()
+    shape = model.spec.model_dump(mode="json")
+    content = {"sha256": _digest(weights, shape), "model": shape}
     with lock_for(folder), new_folder(folder) as draft:
-        torch.save({name: weight.cpu() for name, weight in model.state_dict().items()}, draft / "weights.pt")
-        content = {"sha256": file_sha256(draft / "weights.pt"), "model": model.spec.model_dump(mode="json")}
+        (draft / "weights.pt").write_bytes(weights)
         (draft / "checkpoint.json").write_text(json.dumps(content))
+
+
+def _digest(weights: bytes, shape: Any) -> str:
+    """Hash weights with the shape of their model: other heads read the same weights in another way."""
+    return sha256(weights + key_of(shape).encode()).hexdigest()
 
 
 def load_checkpoint(folder: Path) -> Decoder | None:
@@ -82,12 +97,14 @@ def load_checkpoint(folder: Path) -> Decoder | None:
     with lock_for(folder):
         try:
             content = json.loads((folder / "checkpoint.json").read_text())
-            if file_sha256(folder / "weights.pt") != content["sha256"]:
+            weights = (folder / "weights.pt").read_bytes()
+            if _digest(weights, content["model"]) != content["sha256"]:
                 return None
-            model = Decoder(ModelSpec.model_validate(content["model"]))
-            model.load_state_dict(torch.load(folder / "weights.pt", weights_only=True))
-        except (OSError, ValueError, KeyError):
+            spec = ModelSpec.model_validate(content["model"])
+        except (OSError, ValueError, KeyError, TypeError):
             return None
+    model = Decoder(spec)
+    model.load_state_dict(torch.load(io.BytesIO(weights), weights_only=True))
     return model
 
 

@@ -207,8 +207,8 @@ class LogitCache:
             return None
         content = path.read_bytes()
         try:
-            found = json.loads(content[:_HEADER])
-        except ValueError:
+            found = dict(json.loads(content[:_HEADER]))
+        except (ValueError, TypeError):
             return "its header cannot be read"
         if found | {"sha256": None} != header | {"sha256": None}:
             return "its header names other logits"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,33 @@ def test_damage_is_noticed(name: str, damage: str, tmp_path: Path):
         content[20] ^= 0xFF
         path.write_bytes(content)
     assert load_checkpoint(tmp_path / "a") is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [('"head_dim": 8', '"head_dim": 4'), ('"d_model": 8', '"d_model": 16')]
+)
+def test_weights_are_not_read_into_another_shape(old: str, new: str, tmp_path: Path):
+    save_checkpoint(tmp_path / "a", Decoder(tiny_run().model))
+    path = tmp_path / "a" / "checkpoint.json"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    assert load_checkpoint(tmp_path / "a") is None
+    path.write_text("[]")
+    assert load_checkpoint(tmp_path / "a") is None
+
+
+def test_a_full_disk_is_told_as_one_and_leaves_nothing(tmp_path: Path):
+    resource = pytest.importorskip("resource")
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    usual_signal = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, usual[1]))  # bytes; writing more is refused
+        with pytest.raises(OSError, match="too large"):
+            save_checkpoint(tmp_path / "a", Decoder(tiny_run().model))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+        signal.signal(signal.SIGXFSZ, usual_signal)
+    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".lock"] == []
 
 
 def test_whatever_decides_the_weights_decides_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

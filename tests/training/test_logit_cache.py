@@ -169,7 +169,7 @@ def same(one: torch.Tensor | SparseTeacher, other: torch.Tensor | SparseTeacher)
 
 
 @pytest.mark.parametrize("form", FORMS, ids=["all", "top-8"])
-@pytest.mark.parametrize("damage", ["cut", "changed", "header", "other"])
+@pytest.mark.parametrize("damage", ["cut", "changed", "header", "list", "other"])
 def test_damage_is_noticed_said_and_mended(
     damage: str, form: KeptForm, corpus: Corpus, teacher: Decoder, tmp_path: Path
 ):
@@ -183,6 +183,8 @@ def test_damage_is_noticed_said_and_mended(
         content[5000] ^= 0x10
     elif damage == "header":
         content[:5] = b"\xff\xfe\x00\x00\x00"
+    elif damage == "list":
+        content[:1024] = b"[1]".ljust(1024)
     else:
         content = bytearray(second.read_bytes())
     path.write_bytes(content)
