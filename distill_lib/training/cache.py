@@ -38,12 +38,12 @@ def cache_folder(folder: Path | str | None = None) -> Path:
 
 @contextlib.contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
-    """Fill a folder that appears under its name only when it is complete.
+    """Fill a folder that appears under its name only when it is complete; to be called under `lock_for` the target.
 
     Parameters
     ----------
     target : Path
-        Where the folder is to be; what lies there is replaced.
+        Where the folder is to be; what lies there is replaced, drafts that a kill left beside it are removed.
 
     Yields
     ------
@@ -51,6 +51,8 @@ def new_folder(target: Path) -> Iterator[Path]:
         An empty folder beside the target, moved there if the block ends well and removed if not.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
+    for left in target.parent.glob(f".{target.name}-*"):
+        shutil.rmtree(left, ignore_errors=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         yield draft
@@ -138,6 +140,42 @@ def key_of(content: Any) -> str:
     """
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def sealed(content: dict[str, Any]) -> dict[str, Any]:
+    """Put the hash of a manifest into it, so that a change of it is noticed.
+
+    Parameters
+    ----------
+    content : dict
+        Anything that JSON can hold.
+
+    Returns
+    -------
+    dict
+        The same, with ``manifest_hash``.
+    """
+    return content | {"manifest_hash": key_of(content)}
+
+
+def is_whole(manifest: Any) -> bool:
+    """Tell whether a manifest is as `sealed` left it.
+
+    Parameters
+    ----------
+    manifest : object
+        What was read from its file,
+        whatever it is.
+
+    Returns
+    -------
+    bool
+        False for a manifest that was changed,
+        or never sealed.
+    """
+    if not isinstance(manifest, dict) or "manifest_hash" not in manifest:
+        return False
+    return sealed({name: manifest[name] for name in manifest if name != "manifest_hash"}) == manifest
 
 
 def code_hash(modules: Iterable[str]) -> str:

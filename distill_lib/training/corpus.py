@@ -18,9 +18,11 @@ from distill_lib.training.cache import (
     code_hash,
     file_sha256,
     installed_versions,
+    is_whole,
     key_of,
     lock_for,
     new_folder,
+    sealed,
 )
 from distill_lib.training.language_corpus import LanguageCorpus, build_language, language_key
 from distill_lib.training.progress import Reporter
@@ -239,6 +241,8 @@ def _fault(folder: Path) -> str | None:
     """Say what is wrong with a stored corpus, if anything."""
     try:
         manifest = json.loads((folder / "manifest.json").read_text())
+        if not is_whole(manifest):
+            return "manifest.json differs from its hash"
         for name, expected in manifest["sha256"].items():
             if file_sha256(folder / name) != expected:
                 return f"{name} differs from its hash"
@@ -279,7 +283,7 @@ def _build(spec: CorpusSpec, versions: dict[str, str], folder: Path, reporter: R
         "sha256": hashes,
         "files": listing,
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1))
+    (folder / "manifest.json").write_text(json.dumps(sealed(manifest), indent=1))
 
 
 def _train_tokeniser(files: list[SourceFile], vocab_size: int) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill_lib.scaling.specifications import LanguageSpec
-from distill_lib.training.cache import code_hash, file_sha256, installed_versions, key_of
+from distill_lib.training.cache import code_hash, file_sha256, installed_versions, key_of, sealed
 from distill_lib.training.language import Language, Stationary, design_language
 from distill_lib.training.progress import Reporter
 from distill_lib.training.sampling import continue_streams, random_draws, random_words
@@ -225,5 +225,5 @@ def build_language(spec: LanguageSpec, folder: Path, reporter: Reporter) -> None
         "versions": installed_versions(["numpy"]),
         "sha256": hashes,
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1))
+    (folder / "manifest.json").write_text(json.dumps(sealed(manifest), indent=1))
     reporter.advance(1)

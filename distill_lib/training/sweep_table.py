@@ -105,7 +105,7 @@ class SweepTable:
                 "corpus": {
                     key: value
                     for key, value in self._corpus.manifest.items()
-                    if key not in ("vocab_size", "sha256", "files")
+                    if key not in ("vocab_size", "sha256", "files", "manifest_hash")
                 },
                 "runs": [],
             }

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tiny import TINY
 
-from distill_lib.scaling.specifications import CorpusSpec
+from distill_lib.scaling.specifications import CorpusSpec, LanguageSpec
 from distill_lib.training import corpus as module
 from distill_lib.training.corpus import Corpus, CorpusError, open_corpus
 
@@ -99,6 +99,36 @@ def test_a_damaged_cache_is_noticed_and_built_again(
     again = open_corpus(TINY, tmp_path, module.Reporter())
     assert again.id == corpus.id
     assert "damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "spec", [TINY, LanguageSpec(vocab_size=4, order=1, features=8)], ids=["text", "language"]
+)
+def test_every_number_of_a_manifest_is_under_its_hash(
+    spec: CorpusSpec | LanguageSpec, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    first = open_corpus(spec, tmp_path)
+    path = first.folder / "manifest.json"
+    whole = json.loads(path.read_text())
+    changes = {"id": "another", "vocab_size": 3, "spec": whole["spec"] | {"gain": 9.0}, "entropy_rate": 0.1}
+    for name in [*(set(changes) & set(whole)), "a new one"]:
+        path.write_text(json.dumps(whole | {name: changes.get(name)}))
+        again = open_corpus(spec, tmp_path, module.Reporter())
+        assert "manifest.json differs from its hash" in capsys.readouterr().err
+        assert again.manifest == first.manifest
+    path.write_text("[]")
+    assert open_corpus(spec, tmp_path).id == first.id
+
+
+def test_what_a_killed_builder_left_is_removed_by_the_next(tmp_path: Path):
+    folder = open_corpus(TINY, tmp_path).folder
+    other = folder.with_name(".another-x1y2")
+    for left in (folder.with_name(f".{folder.name}-x1y2"), other):
+        left.mkdir()
+        (left / "student.npy").write_bytes(b"half")
+    (folder / "student.npy").unlink()
+    open_corpus(TINY, tmp_path)
+    assert [path for path in folder.parent.iterdir() if path.name.startswith(".")] == [other]
 
 
 def test_an_interrupted_build_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
