@@ -9,7 +9,7 @@ import json
 import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from distill_lib.scaling import formulas
 from distill_lib.scaling.architecture import D_FF_MULTIPLE, Architecture
@@ -22,7 +22,13 @@ CORE_PACKAGES = ("matplotlib", "networkx", "numpy", "pandas", "scipy", "stdlib",
 
 
 class _Spec(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _one_zero(cls, value: Any) -> Any:
+        """Write -0.0 as 0.0: both are equal, and equal specifications have one hash."""
+        return value + 0.0 if isinstance(value, float) else value
 
 
 class CorpusSpec(_Spec):
@@ -306,7 +312,7 @@ class RunSpec(_Spec):
     seed : int
         Seeds initial weights and the order of the windows.
     eval_tokens : int
-        Held-out tokens that the loss is measured on.
+        Held-out tokens that the loss is measured on; a window at least.
     teacher : RunSpec, OracleSpec or None
         The run that makes the teacher, or the truth itself as one; None for a supervised run.
     lam : float or None
@@ -362,6 +368,14 @@ class RunSpec(_Spec):
             )
         if self.D % self.batch_tokens:
             raise ValueError(f"D={self.D} is not a multiple of batch_tokens={self.batch_tokens}")
+        if self.eval_tokens < self.model.seq_len:
+            raise ValueError(
+                f"eval_tokens={self.eval_tokens} is less than seq_len={self.model.seq_len}, a window"
+            )
+        if isinstance(self.corpus, LanguageSpec) and self.corpus.order > self.model.seq_len:
+            raise ValueError(
+                f"seq_len={self.model.seq_len} shows less than the {self.corpus.order} tokens that matter: raise it"
+            )
         options = {"lam": self.lam, "tau": self.tau, "direction": self.direction}
         given = [name for name, value in options.items() if value is not None]
         finer = {"beta": self.beta, "truncation": self.truncation, "distilled_share": self.distilled_share}
