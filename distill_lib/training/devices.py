@@ -34,7 +34,18 @@ def resolve_device(device: str) -> torch.device:
     -------
     torch.device
         For "auto" the GPU where there is one, else the CPU.
+
+    Raises
+    ------
+    ValueError
+        If PyTorch knows no such device, or a GPU is asked for that is not there.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(device)
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"device={device!r}: take 'cpu', 'cuda' or 'auto'") from None
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device={device!r}: PyTorch finds no GPU here: take 'cpu' or 'auto'")
+    return found

@@ -263,9 +263,11 @@ def main() -> None:
     sys.stdout = sys.stderr  # the real one carries messages only
     torch.set_num_threads(1)
     folder, cache, settings = sys.argv[1:]
-    worker = Worker(load_corpus(Path(folder)), Path(cache), **json.loads(settings))
+    worker: Worker | None = None
     for line in sys.stdin:
         try:
+            if worker is None:  # here, so that what is wrong with a setting is told as such
+                worker = Worker(load_corpus(Path(folder)), Path(cache), **json.loads(settings))
             worker.run([Task.read(content) for content in json.loads(line)])
         except BrokenPipeError:
             return

@@ -26,3 +26,11 @@ def test_a_gpu_works_in_bfloat16():
     a = torch.ones(2, 2, device="cuda")
     with half_precision(a.device):
         assert (a @ a).dtype == torch.bfloat16
+
+
+def test_a_device_that_is_not_there_is_named_with_what_to_take(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=r"device='cuda:1': PyTorch finds no GPU here: take 'cpu' or 'auto'"):
+        resolve_device("cuda:1")
+    with pytest.raises(ValueError, match=r"device='cudaa': take 'cpu', 'cuda' or 'auto'"):
+        resolve_device("cudaa")
