@@ -6,9 +6,9 @@ from torch import Tensor
 
 from distill_lib.scaling.specifications import RunSpec
 from distill_lib.training.corpus import Corpus
+from distill_lib.training.enough_text import check_enough_text
 from distill_lib.training.language_corpus import LanguageCorpus
 from distill_lib.training.losses import kd_loss, next_token_loss
-from distill_lib.training.sources import CorpusError
 from distill_lib.training.sparse_teachers import SparseTeacher, top_k, top_p
 
 
@@ -99,14 +99,12 @@ def reading_order(spec: RunSpec, corpus: Corpus | LanguageCorpus) -> tuple[NDArr
     Raises
     ------
     CorpusError
-        If the corpus holds too few tokens and the specification does not allow repetition.
+        If the corpus holds too few tokens and the specification does not allow repetition, or too few held-out ones.
     """
     seq_len = spec.model.seq_len
+    check_enough_text(spec, corpus)
     if not spec.repeat:
-        try:
-            return corpus.order(spec.split, seq_len, spec.D, spec.seed).reshape(spec.steps, -1), None
-        except CorpusError as error:
-            raise CorpusError(f"{error}, or allow repetition with repeat=True") from None
+        return corpus.order(spec.split, seq_len, spec.D, spec.seed).reshape(spec.steps, -1), None
     held = corpus.n_windows(spec.split, seq_len)
     windows = spec.D // seq_len
     first = corpus.order(spec.split, seq_len, min(held, windows) * seq_len, spec.seed)

@@ -7,7 +7,7 @@ are not repeated. Nothing here imports torch; only the workers do.
 import contextlib
 import importlib.util
 import queue
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from distill_lib.scaling import protocols
 from distill_lib.scaling.specifications import LanguageSpec, OracleSpec, RunSpec
 from distill_lib.training.cache import cache_folder
 from distill_lib.training.corpus import Corpus, CorpusError, open_corpus
+from distill_lib.training.enough_text import check_enough_text
 from distill_lib.training.language_corpus import LanguageCorpus
 from distill_lib.training.processes import Messages, Order, WorkerProcess, at_once
 from distill_lib.training.progress import Reporter
@@ -212,13 +213,16 @@ class _Sweep:
         self, table: Path, corpus: Corpus | LanguageCorpus, specs: Sequence[RunSpec], command: str
     ) -> None:
         self.corpus = corpus
-        teachers = {
-            spec.teacher.spec_hash: spec.teacher for spec in specs if isinstance(spec.teacher, RunSpec)
-        }
-        wanted = {spec.spec_hash: spec for spec in [*teachers.values(), *specs]}
+        wanted = {spec.spec_hash: spec for spec in [*teachers_of(specs), *specs]}
         self.table = SweepTable(table, corpus, wanted, command)
         missing = {key: spec for key, spec in wanted.items() if key not in self.table.rows}
-        needed = {spec.teacher.spec_hash for spec in missing.values() if spec.teacher is not None}
+        for spec in missing.values():
+            try:
+                check_enough_text(spec, corpus)
+            except CorpusError as error:
+                raise SweepError(f"{spec.run}: {error}") from None
+        # A teacher that is measured but gone from the cache is trained again, and asks for its own teacher.
+        needed = {teacher.spec_hash for teacher in teachers_of(missing.values())}
         orders = [
             Order(spec, keep=key in needed, measured=key not in missing)
             for key, spec in wanted.items()
@@ -252,7 +256,7 @@ class _Sweep:
                 if self._handle(process, message, reporter):
                     busy.discard(process)
                     idle.append(process)
-        if self.waiting:
+        if self.waiting:  # for a teacher that diverged, or for one that waits for such a one
             lost = ", ".join(order.spec.run for order in self.waiting)
             raise SweepError(f"not run, since the teacher diverged: {lost}; lower its learning rate")
 
@@ -303,6 +307,27 @@ class _Sweep:
             self.ready_teachers.add(order.spec.spec_hash)
         del process.orders[order.spec.spec_hash]
         return not process.orders
+
+
+def teachers_of(specs: Iterable[RunSpec]) -> list[RunSpec]:
+    """List the teachers of runs, and the teachers of those teachers.
+
+    Parameters
+    ----------
+    specs : iterable of RunSpec
+        The runs.
+
+    Returns
+    -------
+    list of RunSpec
+        Each teacher once, after its own teacher; an oracle is none of them.
+    """
+    found: dict[str, RunSpec] = {}
+    for spec in specs:
+        if isinstance(spec.teacher, RunSpec) and spec.teacher.spec_hash not in found:
+            for each in (*teachers_of([spec.teacher]), spec.teacher):
+                found.setdefault(each.spec_hash, each)
+    return list(found.values())
 
 
 def in_turn(orders: Sequence[Order]) -> list[Order]:

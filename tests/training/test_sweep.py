@@ -202,9 +202,40 @@ def test_a_diverged_run_is_recorded_and_its_students_are_named(cache: Path, corp
 
 
 def test_a_failing_run_is_named_with_its_reason(corpus: Corpus, cache: Path, tmp_path: Path):
-    large = tiny_run(D=2**20)
-    with pytest.raises(SweepError, match=rf"{large.run}: .*tokens asked for.*run the same command to resume"):
-        run_sweep([large], tmp_path / "t.csv", cache=cache, quiet=True)
+    spec = tiny_run(D=2**12)
+    with pytest.raises(SweepError, match=rf"{spec.run}: .*'cudaa'.*run the same command to resume"):
+        run_sweep([spec], tmp_path / "t.csv", cache=cache, quiet=True, device="cudaa")
+
+
+def test_a_run_that_asks_for_more_text_than_there_is_is_named_before_any_is_trained(
+    corpus: Corpus, cache: Path, tmp_path: Path
+):
+    for large, words in {
+        tiny_run(D=2**20): r"tokens asked for.*allow repetition with repeat=True$",
+        tiny_run(
+            D=2**12, eval_tokens=2**20
+        ): r"eval_tokens=1,048,576, .* holds [\d,]+: lower eval_tokens, or raise",
+    }.items():
+        with pytest.raises(SweepError, match=f"^{large.run}: .*{words}"):
+            run_sweep([tiny_run(D=2**11), large], tmp_path / "t.csv", cache=cache, quiet=True)
+    assert not (tmp_path / "t.csv").exists()
+
+
+def test_a_teacher_of_a_teacher_is_trained_first_and_again_if_it_is_lost(
+    corpus: Corpus, cache: Path, tmp_path: Path
+):
+    first = tiny_run(D=2**11, seed=7)
+    second = tiny_run(D=2**11, split="teacher").distilled_from(first)
+    students = [tiny_run(D=2**11, seed=seed).distilled_from(second) for seed in (0, 1)]
+    assert module.teachers_of(students) == [first, second]
+    table = run_sweep(students[:1], tmp_path / "t.csv", cache=cache, quiet=True)
+    assert table["spec_hash"].tolist() == [spec.spec_hash for spec in (first, second, students[0])]
+    for weights in cache.glob(f"checkpoints/{second.spec_hash}-*/weights.pt"):
+        weights.unlink()
+    for weights in cache.glob(f"checkpoints/{first.spec_hash}-*/weights.pt"):
+        weights.unlink()
+    again = run_sweep(students, tmp_path / "t.csv", cache=cache, quiet=True)
+    assert again["spec_hash"].tolist()[3:] == [students[1].spec_hash]
 
 
 def test_a_worker_that_dies_is_named(
