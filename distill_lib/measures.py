@@ -128,7 +128,7 @@ def read_measures(table: Path | str) -> pd.DataFrame:
         If a line is torn, a value is not what its column holds, or a run lacks a bin.
     """
     path = runs.measures_path(table)
-    return _parse(path.read_text(), path.name)
+    return _parse(path.read_text(encoding="utf-8"), path.name)
 
 
 def append_measures(table: Path | str, run: str, bins: Iterable[Bin]) -> None:
@@ -162,11 +162,17 @@ def append_measures(table: Path | str, run: str, bins: Iterable[Bin]) -> None:
     added = frame.to_csv(index=False, header=False, float_format="%.6g", lineterminator="\n")
     _parse(header + added, path.name)
     with FileLock(path.with_name(f".{path.name}.lock")):
-        content = path.read_text() if path.exists() else header
+        content = path.read_text(encoding="utf-8") if path.exists() else header
         if not content.startswith(header):
             raise runs.RunsTableError(f"{path.name}: its columns are not {header.strip()}: move it away")
-        kept = [line for line in content.splitlines(keepends=True) if not line.startswith(f"{run},")]
-        runs.replace_file(path, "".join(kept) + added)
+        if not content.endswith("\n"):
+            raise runs.RunsTableError(f"{path.name}: its last line is torn: restore it, or move it away")
+        lines = content.splitlines(keepends=True)
+        own = [number for number, line in enumerate(lines) if line.startswith(f"{run},")]
+        # In the same place: a run that is repeated to the bit then leaves the file, and its hash, as they were.
+        before = lines[: own[0]] if own else lines
+        after = [line for line in lines[len(before) :] if not line.startswith(f"{run},")]
+        runs.replace_file(path, "".join([*before, added, *after]))
 
 
 def calibration_error(count: ArrayLike, expected: ArrayLike, outcome: ArrayLike) -> float:

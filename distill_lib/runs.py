@@ -138,7 +138,7 @@ def read(path: Path | str) -> pd.DataFrame:
     path = Path(path)
     if path.suffix == ".parquet":
         return validate(read_parquet(path), source=path.name)
-    return validate(_parse(path.read_text(), path.name), source=path.name)
+    return validate(_parse(path.read_text(encoding="utf-8"), path.name), source=path.name)
 
 
 def read_parquet(path: Path | str) -> pd.DataFrame:
@@ -217,6 +217,8 @@ def _parse(content: str, source: str) -> pd.DataFrame:
     torn = torn_line(content)
     if torn is not None:
         raise RunsTableError(f"{source}: {torn}; distill_lib.runs.repair(path) sets it aside")
+    if not content.strip():
+        raise RunsTableError(f"{source} is empty, without a line of column names: remove it, or restore it")
     return pd.read_csv(io.StringIO(content), dtype="string", keep_default_na=False, na_values=[""])
 
 
@@ -337,7 +339,7 @@ def append(path: Path | str, row: Mapping[str, Any]) -> None:
         if unknown:
             raise RunsTableError(f"{path.name}: unknown column {', '.join(sorted(unknown))}")
         line = pd.DataFrame([{name: row.get(name) for name in COLUMNS}], dtype=object)
-        content = path.read_text() if path.exists() else ",".join(COLUMNS) + "\n"
+        content = path.read_text(encoding="utf-8") if path.exists() else ",".join(COLUMNS) + "\n"
         # The new row is read back with the others: what is checked is what will be in the file.
         both = _parse(content + line.to_csv(index=False, header=False, lineterminator="\n"), path.name)
         frame = validate(both, source=path.name)
@@ -375,12 +377,12 @@ def repair(path: Path | str) -> str | None:
         What was set aside, kept in ``<name>.torn``; None if the table is whole.
     """
     path = Path(path)
-    content = path.read_text()
+    content = path.read_text(encoding="utf-8")
     if torn_line(content) is None:
         return None
     whole = content[: content.rstrip("\n").rfind("\n") + 1]
     torn = content[len(whole) :]
-    with path.with_name(f"{path.name}.torn").open("a") as aside:
+    with path.with_name(f"{path.name}.torn").open("a", encoding="utf-8") as aside:
         aside.write(torn.rstrip("\n") + "\n")
     if not whole:
         path.unlink()
@@ -463,6 +465,57 @@ def write_manifest(path: Path | str, content: Mapping[str, Any]) -> None:
     replace_file(manifest_path(path), json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
 
 
+def read_manifest(path: Path | str) -> dict[str, Any]:
+    """Read the manifest of a table, whatever became of the table.
+
+    Parameters
+    ----------
+    path : Path or str
+        The table, there or not.
+
+    Returns
+    -------
+    dict
+        Hashes, sweeps and specifications.
+
+    Raises
+    ------
+    RunsTableError
+        If it is damaged.
+    """
+    beside = manifest_path(path)
+    try:
+        manifest = json.loads(beside.read_text(encoding="utf-8"))
+        if not isinstance(manifest["sha256"], str):
+            raise TypeError("its sha256 is no text")
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunsTableError(
+            f"{beside.name} is damaged ({type(error).__name__}: {error}): restore it, or move it away; the next "
+            "sweep then begins a new one"
+        ) from None
+    return dict(manifest)
+
+
+def accept(path: Path | str) -> None:
+    """Let the manifest of a table describe the table and its measures as they are now, after a change that was meant.
+
+    Parameters
+    ----------
+    path : Path or str
+        The table.
+
+    Raises
+    ------
+    RunsTableError
+        If the table is not valid, or the manifest is damaged.
+    """
+    path = Path(path)
+    read(path)
+    hashes = ("table", "sha256", "measures_sha256")
+    content = {name: value for name, value in read_manifest(path).items() if name not in hashes}
+    write_manifest(path, content)
+
+
 def verify_manifest(path: Path | str) -> dict[str, Any]:
     """Read the manifest of a table and check that table and measures are those that it describes.
 
@@ -479,10 +532,10 @@ def verify_manifest(path: Path | str) -> dict[str, Any]:
     Raises
     ------
     RunsTableError
-        If the table or its measures by bin were changed since.
+        If the table or its measures by bin were changed since, or the manifest is damaged.
     """
     path = Path(path)
-    manifest: dict[str, Any] = json.loads(manifest_path(path).read_text())
+    manifest = read_manifest(path)
     if sha256(path.read_bytes()).hexdigest() != manifest["sha256"]:
         raise RunsTableError(f"{path.name} differs from its manifest: it was changed by hand, or is in use")
     beside = measures_path(path)
@@ -504,7 +557,7 @@ def replace_file(path: Path, content: str) -> None:
         What it is to hold.
     """
     with _draft_beside(path) as draft:
-        with draft.open("w", newline="") as file:
+        with draft.open("w", newline="", encoding="utf-8") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -42,8 +42,11 @@ def test_a_repeated_run_takes_the_place_of_what_it_left(tmp_path: Path):
     append_measures(table, "run-11", bins())
     append_measures(table, "run-1", bins(loss=3.0))
     back = read_measures(table)
-    assert back["run"].unique().tolist() == ["run-11", "run-1"]
+    assert back["run"].unique().tolist() == ["run-1", "run-11"]
     assert set(back["loss"].dropna()) == {2.0, 3.0}
+    whole = runs.measures_path(table).read_bytes()
+    append_measures(table, "run-1", bins(loss=3.0))
+    assert runs.measures_path(table).read_bytes() == whole
 
 
 @pytest.mark.parametrize(
@@ -72,6 +75,8 @@ def test_a_torn_or_foreign_file_is_named(tmp_path: Path):
     path.write_text(whole[:-5])
     with pytest.raises(runs.RunsTableError, match=r"t.measures.csv: line 9 is torn"):
         read_measures(table)
+    with pytest.raises(runs.RunsTableError, match=r"t.measures.csv: its last line is torn: restore it"):
+        append_measures(table, "b", bins())
     path.write_text("run,L\na,3.1\n")
     with pytest.raises(runs.RunsTableError, match="columns run, L; expected run, by"):
         read_measures(table)

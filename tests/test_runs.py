@@ -222,6 +222,58 @@ def test_a_changed_table_no_longer_fits_its_manifest(tmp_path: Path):
         runs.verify_manifest(table)
 
 
+def test_a_change_that_was_meant_is_taken_over(tmp_path: Path):
+    table = tmp_path / "t.csv"
+    runs.append(table, row("a"))
+    runs.append(table, row("b"))
+    runs.write_manifest(table, {"command": "test", "sweeps": [1]})
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
+    runs.accept(table)
+    assert runs.verify_manifest(table)["command"] == "test"
+    table.write_text(table.read_text()[:-3])
+    with pytest.raises(runs.RunsTableError, match="torn"):
+        runs.accept(table)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"sha256": 3}', ""])
+def test_a_damaged_manifest_is_named(content: str, tmp_path: Path):
+    table = tmp_path / "t.csv"
+    runs.append(table, row("a"))
+    runs.manifest_path(table).write_text(content)
+    with pytest.raises(
+        runs.RunsTableError, match=r"t.manifest.json is damaged .*restore it, or move it away"
+    ):
+        runs.verify_manifest(table)
+
+
+def test_an_empty_file_is_no_table(tmp_path: Path):
+    table = tmp_path / "t.csv"
+    table.write_text("")
+    with pytest.raises(runs.RunsTableError, match=r"t.csv is empty"):
+        runs.read(table)
+
+
+def test_tables_are_utf_8_whatever_the_locale(tmp_path: Path):
+    table = tmp_path / "t.csv"
+    code = (
+        "import json, sys\n"
+        "from distill_lib import runs\n"
+        "runs.append(sys.argv[1], json.loads(sys.argv[2]))\n"
+        "print(ascii(runs.read(sys.argv[1])['protocol'].tolist()))\n"
+    )
+    content = json.dumps(row(protocol="naïve τ"))
+    plain = {**os.environ, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "POSIX"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(table), content],
+        env=plain,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "naïve τ".encode() in table.read_bytes()
+    assert "\\u03c4" in done.stdout
+
+
 def test_every_column_is_in_the_data_dictionary():
     text = (DATA / "README.md").read_text().split("## Measures by bin")[0]
     described = re.findall(r"^\| `(\w+)` \|", text, flags=re.M)

@@ -156,6 +156,8 @@ def run_sweep(
         reads_text and importlib.util.find_spec("tokenizers") is None
     ):  # torch: the package itself looks for it
         raise SweepError("training needs tokenizers: pip install 'distill-lib[train]'")
+    if table.suffix != ".csv":
+        raise SweepError(f"{table}: runs are written to a .csv file: choose another name")
     if workers < 1:
         raise SweepError(f"workers={workers}: at least one worker is needed")
     if logit_bytes < 0:
@@ -168,11 +170,10 @@ def run_sweep(
         raise SweepError("the runs of a sweep share one corpus: sweep each corpus into its own table")
     with _one_line_errors(), _only_sweep(table), Reporter(quiet) as reporter:
         corpus = open_corpus(specs[0].corpus, cache, reporter)
-        if table.exists():
-            torn = runs.repair(table)
-            if torn is not None:
-                reporter.say(f"{table.name}: a torn line was set aside in {table.name}.torn")
-        sweep = _Sweep(table, corpus, specs, command)
+        torn = runs.repair(table) if table.exists() else None
+        if torn is not None:
+            reporter.say(f"{table.name}: a torn line was set aside in {table.name}.torn")
+        sweep = _Sweep(table, corpus, specs, command, torn is not None)
         settings = {
             "device": device,
             "logit_bytes": logit_bytes,
@@ -210,11 +211,16 @@ class _Sweep:
     """The state of one sweep: what is ready, what waits for its teacher, who works."""
 
     def __init__(
-        self, table: Path, corpus: Corpus | LanguageCorpus, specs: Sequence[RunSpec], command: str
+        self,
+        table: Path,
+        corpus: Corpus | LanguageCorpus,
+        specs: Sequence[RunSpec],
+        command: str,
+        repaired: bool,
     ) -> None:
         self.corpus = corpus
         wanted = {spec.spec_hash: spec for spec in [*teachers_of(specs), *specs]}
-        self.table = SweepTable(table, corpus, wanted, command)
+        self.table = SweepTable(table, corpus, wanted, command, repaired)
         missing = {key: spec for key, spec in wanted.items() if key not in self.table.rows}
         for spec in missing.values():
             try:

@@ -1,6 +1,5 @@
 """The table of a sweep while it grows: which runs it holds, a row for each that ends, and the manifest beside it."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from distill_lib.scaling.specifications import OracleSpec, RunSpec
 from distill_lib.training import provenance
 from distill_lib.training.corpus import Corpus
 from distill_lib.training.language_corpus import LanguageCorpus
+from distill_lib.training.table_state import is_ahead
 
 
 class SweepTable:
@@ -26,15 +26,22 @@ class SweepTable:
         What the sweep asks for, by hash; the manifest lists it from the first row on.
     command : str
         What the manifest calls the sweep.
+    repaired : bool
+        Whether a torn line was just set aside, so that the table cannot be the one of its manifest.
 
     Raises
     ------
     RunsTableError
-        If the table holds runs on another corpus.
+        If the table holds runs on another corpus, or it, its measures or its manifest were changed or damaged.
     """
 
     def __init__(
-        self, path: Path, corpus: Corpus | LanguageCorpus, specs: Mapping[str, RunSpec], command: str
+        self,
+        path: Path,
+        corpus: Corpus | LanguageCorpus,
+        specs: Mapping[str, RunSpec],
+        command: str,
+        repaired: bool = False,
     ) -> None:
         self._path, self._corpus = path, corpus
         self._commit = provenance.commit()
@@ -49,7 +56,7 @@ class SweepTable:
             str(row["spec_hash"]): {str(name): value for name, value in row.items()}
             for row in there.to_dict("records")
         }
-        self._begin_manifest(command, specs)
+        self._begin_manifest(command, specs, repaired)
 
     def ended_well(self, spec: RunSpec) -> bool:
         """Tell whether the table holds a run that did not diverge.
@@ -90,10 +97,13 @@ class SweepTable:
         self._claim()
         runs.write_manifest(self._path, self._manifest)
 
-    def _begin_manifest(self, command: str, specs: Mapping[str, RunSpec]) -> None:
-        path = runs.manifest_path(self._path)
-        manifest = json.loads(path.read_text()) if path.exists() else {"sweeps": [], "specs": {}}
-        self._manifest: dict[str, Any] = {key: manifest[key] for key in ("sweeps", "specs")}
+    def _begin_manifest(self, command: str, specs: Mapping[str, RunSpec], repaired: bool) -> None:
+        self._manifest: dict[str, Any] = {"sweeps": [], "specs": {}}
+        stale = len(self.rows) == 1  # without a manifest: a sweep was killed after its first row
+        if runs.manifest_path(self._path).exists() and self._path.exists():
+            manifest = runs.read_manifest(self._path)
+            stale = repaired or is_ahead(self._path, manifest)
+            self._manifest = {key: manifest.get(key, empty) for key, empty in self._manifest.items()}
         # Rows that no sweep claims are from the last one, killed between row and manifest.
         self._claim()
         self._manifest["specs"] |= {key: spec.model_dump(mode="json") for key, spec in specs.items()}
@@ -110,9 +120,16 @@ class SweepTable:
                 "runs": [],
             }
         )
+        if stale:  # now, since there may be no run left to be recorded
+            self._claim()
+            runs.write_manifest(self._path, self._manifest)
 
     def _claim(self) -> None:
+        """Let the last sweep have the rows that none has, and none a row that is not there."""
         if self._manifest["sweeps"]:
+            there = {row["run"] for row in self.rows.values()}
+            for sweep in self._manifest["sweeps"]:
+                sweep["runs"] = [run for run in sweep["runs"] if run in there]
             claimed = {run for sweep in self._manifest["sweeps"] for run in sweep["runs"]}
             names = [row["run"] for row in self.rows.values() if row["run"] not in claimed]
             self._manifest["sweeps"][-1]["runs"] += names

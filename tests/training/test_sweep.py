@@ -115,7 +115,8 @@ def test_a_second_sweep_repeats_nothing_and_adds_what_is_new(
     frame = runs.read(table)
     assert len(frame) == 5
     assert frame["run"].is_unique
-    assert sorted(len(sweep["runs"]) for sweep in runs.verify_manifest(table)["sweeps"]) == [1, 4]
+    # Each sweep has the rows that it wrote: the one that was torn is of the second.
+    assert [len(sweep["runs"]) for sweep in runs.verify_manifest(table)["sweeps"]] == [3, 2]
     said = capsys.readouterr().err
     assert "torn line was set aside" in said
     assert f"{tiny_run(D=2**11).run}: L = " in said
@@ -340,6 +341,80 @@ def test_another_corpus_is_refused(swept: Path, cache: Path):
     other = CorpusSpec(megabytes=0.05, packages=("stdlib",))
     with pytest.raises(SweepError, match=r"holds runs on corpus python-512-\w+, here the corpus is"):
         run_sweep([tiny_run(corpus=other)], swept, cache=cache, quiet=True)
+
+
+def copied(swept: Path, folder: Path) -> Path:
+    for beside in swept.parent.glob("table.*"):
+        (folder / beside.name).write_bytes(beside.read_bytes())
+    return folder / swept.name
+
+
+def change_loss(table: Path) -> None:
+    """Change the accuracy of the last row in a late digit, which no schema can notice."""
+    lines = table.read_text().splitlines(keepends=True)
+    accuracy = lines[-1].split(",")[list(runs.COLUMNS).index("accuracy")]
+    lines[-1] = lines[-1].replace(f",{accuracy},", f",{accuracy}1,", 1)
+    lines[-2:] = lines[:-3:-1]  # and not in the last line, which a killed sweep can leave unrecorded
+    table.write_text("".join(lines))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (change_loss, r"table.csv differs from its manifest: .* restore it, or, if the change is meant, let"),
+        (lambda table: runs.measures_path(table).unlink(), r"table.measures.csv is missing"),
+        (
+            lambda table: runs.measures_path(table).write_text(runs.measures_path(table).read_text()[:-9]),
+            r"table.measures.csv differs from its manifest",
+        ),
+        (lambda table: runs.manifest_path(table).write_text("{"), r"table.manifest.json is damaged"),
+    ],
+    ids=["row", "no measures", "measures", "manifest"],
+)
+def test_a_table_that_was_changed_is_not_gone_on_with(
+    change, words: str, swept: Path, cache: Path, tmp_path: Path
+):
+    table = copied(swept, tmp_path)
+    change(table)
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("table.*")}
+    with pytest.raises(SweepError, match=words):
+        run_sweep([*SPECS, tiny_run(D=2**11)], table, workers=1, cache=cache, quiet=True)
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("table.*")} == before
+
+
+@pytest.mark.parametrize("written", ["measures", "measures and row"])
+def test_what_a_sweep_wrote_before_it_was_killed_is_taken_in(
+    written: str, swept: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    table, more = copied(swept, tmp_path), tiny_run(D=2**11)
+    before = runs.manifest_path(table).read_bytes()
+    owner, name = (runs, "append") if written == "measures" else (runs, "write_manifest")
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, die)
+        with pytest.raises(KeyboardInterrupt):
+            run_sweep([*SPECS, more], table, workers=1, cache=cache, quiet=True)
+    assert runs.manifest_path(table).read_bytes() == before
+    with pytest.raises(runs.RunsTableError, match="differs from its manifest"):
+        runs.verify_manifest(table)
+    frame = run_sweep([*SPECS, more], table, workers=1, cache=cache, quiet=True)
+    assert len(frame) == 5
+    assert {run for sweep in runs.verify_manifest(table)["sweeps"] for run in sweep["runs"]} == set(
+        frame["run"]
+    )
+    whole = runs.manifest_path(table).read_bytes()
+    run_sweep([*SPECS, more], table, workers=1, cache=cache, quiet=True)
+    assert runs.manifest_path(table).read_bytes() == whole  # nothing was done, nothing is claimed
+
+
+def test_a_table_is_a_csv_file(tmp_path: Path):
+    for name in ("t.parquet", "t"):
+        with pytest.raises(SweepError, match=r"runs are written to a .csv file: choose another name"):
+            run_sweep([TEACHER], tmp_path / name, quiet=True)
+    assert not list(tmp_path.iterdir())
 
 
 def test_corpora_are_not_mixed_in_one_sweep(tmp_path: Path):
