@@ -99,6 +99,7 @@ SCHEMA = pa.DataFrameSchema(
 COLUMNS = tuple(SCHEMA.columns)
 #: Teacher without a row of its own: the truth of a language of known entropy, whose loss is the entropy rate.
 ORACLE = "oracle"
+_SURE_OF_THE_WRONG = 0.05  # calibration error, a share
 _OF_A_PAIR = ("teacher_run", "N_T", "D_T", "L_T", "lam", "tau", "direction")
 _OF_A_STUDENT = ("beta", "truncation", "distilled_share", "kl_teacher", "agreement", "ece_teacher")
 
@@ -301,7 +302,10 @@ def _contradictions(frame: pd.DataFrame) -> Iterator[tuple[int, str]]:
             yield i, f'L is {row["L"]}; a run without a finite loss has status "diverged"'
         if row["status"] == "diverged" and not pd.isna(row["L"]):
             yield i, f"L is {row['L']}, but the run diverged: leave L empty"
-        for name in ("L", "L_T"):
+        # Worse than a blind guess is a model that is sure of what is wrong, as its calibration error tells, or that
+        # was shown a few tokens alone. Of a teacher the same is asked in its own row.
+        sure = row["ece"] >= _SURE_OF_THE_WRONG or not pd.isna(row["truncation"])
+        for name in ["L"] * (not sure) + ["L_T"] * oracle:
             if not pd.isna(row[name]) and row[name] > 1.2 * math.log(row["vocab_size"]):
                 blind = f"{math.log(row['vocab_size']):.3f} = ln(vocab_size), the loss of a blind guess"
                 yield i, f"{name} = {row[name]:g} is far above {blind}: is it in bits? multiply bits by ln 2"

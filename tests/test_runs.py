@@ -222,6 +222,16 @@ def test_a_changed_table_no_longer_fits_its_manifest(tmp_path: Path):
         runs.verify_manifest(table)
 
 
+@pytest.mark.parametrize("changes", [{"ece": 0.3}, {"truncation": "top_k=4, renormalise"}])
+def test_a_model_that_is_sure_of_what_is_wrong_is_recorded(changes: dict, tmp_path: Path):
+    table = tmp_path / "t.csv"
+    runs.append(table, row())
+    runs.append(table, student(L=9.1, **changes))
+    assert runs.read(table)["L"].tolist()[1] == 9.1
+    with pytest.raises(runs.RunsTableError, match="is it in bits"):
+        runs.append(table, student("another", L=9.1, ece=0.01))
+
+
 def test_a_change_that_was_meant_is_taken_over(tmp_path: Path):
     table = tmp_path / "t.csv"
     runs.append(table, row("a"))
