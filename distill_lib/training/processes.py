@@ -21,6 +21,7 @@ from distill_lib.scaling.specifications import ModelSpec, RunSpec
 WORKER_VARIABLES = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1") | (
     dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(2**30))
 )
+_LONGEST_GOODBYE = 60  # s
 
 Messages = queue.Queue[tuple["WorkerProcess", dict[str, Any] | None]]
 
@@ -161,7 +162,7 @@ class WorkerProcess:
             self._words.append(line.strip())
 
     def send(self, orders: Sequence[Order]) -> None:
-        """Give the worker runs to train.
+        """Give the worker runs to train; what it reported before must be in the table.
 
         Parameters
         ----------
@@ -169,10 +170,22 @@ class WorkerProcess:
             One run, or several of one shape.
         """
         self.orders = {order.spec.spec_hash: order for order in orders}
+        self._write(orders)
+
+    def _write(self, orders: Sequence[Order]) -> None:
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # its end is reported by the reading thread
             self._process.stdin.write(json.dumps([order.message() for order in orders]) + "\n")
             self._process.stdin.flush()
+
+    def dismiss(self) -> None:
+        """Tell an idle worker that all it reported is in the table, and let it end."""
+        self._write([])
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it is stopped all the same
+            self._process.wait(timeout=_LONGEST_GOODBYE)
 
     def wait(self) -> int:
         """Wait for the end of a process that closed its output.

@@ -48,13 +48,15 @@ def bytes_per_token(vocab_size: int, k: int | None = None) -> int:
     return formulas.logit_row_bytes(vocab_size, k, 4) + 4
 
 
-def sharing_key(spec: RunSpec) -> tuple[Any, ...] | None:
+def sharing_key(spec: RunSpec, together: bool = False) -> tuple[Any, ...] | None:
     """Name what is kept for a student: students of one name read the same files.
 
     Parameters
     ----------
     spec : RunSpec
         A run.
+    together : bool
+        Whether runs are trained at once: all logits are then kept, whatever a student sees of them.
 
     Returns
     -------
@@ -64,6 +66,6 @@ def sharing_key(spec: RunSpec) -> tuple[Any, ...] | None:
     """
     if not isinstance(spec.teacher, RunSpec) or not spec.distilled_steps:
         return None
-    k = kept_tokens(spec)
+    k = None if together else kept_tokens(spec)
     windows = (spec.teacher.spec_hash, spec.split, spec.seed, spec.model.seq_len)
     return *windows, k, None if k is None else spec.tau

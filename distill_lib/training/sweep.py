@@ -173,7 +173,7 @@ def run_sweep(
         torn = runs.repair(table) if table.exists() else None
         if torn is not None:
             reporter.say(f"{table.name}: a torn line was set aside in {table.name}.torn")
-        sweep = _Sweep(table, corpus, specs, command, torn is not None)
+        sweep = _Sweep(table, corpus, specs, command, torn is not None, together)
         settings = {
             "device": device,
             "logit_bytes": logit_bytes,
@@ -217,6 +217,7 @@ class _Sweep:
         specs: Sequence[RunSpec],
         command: str,
         repaired: bool,
+        together: bool,
     ) -> None:
         self.corpus = corpus
         wanted = {spec.spec_hash: spec for spec in [*teachers_of(specs), *specs]}
@@ -234,7 +235,7 @@ class _Sweep:
             for key, spec in wanted.items()
             if key in missing or (key in needed and self.table.ended_well(spec))
         ]
-        self.waiting = in_turn(orders)
+        self.waiting = in_turn(orders, together)
         self.total = sum(order.cost for order in orders)
         self.ready_teachers = {OracleSpec().spec_hash}
 
@@ -262,6 +263,8 @@ class _Sweep:
                 if self._handle(process, message, reporter):
                     busy.discard(process)
                     idle.append(process)
+            for process in idle:
+                process.dismiss()
         if self.waiting:  # for a teacher that diverged, or for one that waits for such a one
             lost = ", ".join(order.spec.run for order in self.waiting)
             raise SweepError(f"not run, since the teacher diverged: {lost}; lower its learning rate")
@@ -304,7 +307,9 @@ class _Sweep:
             reporter.advance(done)
             return False
         reporter.advance(order.cost - order.reported)
-        if message["measures"] is not None and not order.measured:
+        if message["measures"] is not None and order.measured:
+            self._compare(order.spec, message["measures"].get("L"), reporter)
+        elif message["measures"] is not None:
             self.table.record(order.spec, message["measures"])
             loss = message["measures"].get("L")
             shown = "diverged" if loss is None else f"L = {loss:.4f} nats/token"
@@ -313,6 +318,16 @@ class _Sweep:
             self.ready_teachers.add(order.spec.spec_hash)
         del process.orders[order.spec.spec_hash]
         return not process.orders
+
+    def _compare(self, spec: RunSpec, loss: float | None, reporter: Reporter) -> None:
+        """Say so if a teacher that was trained again is not the one of the table, whose loss its students have as L_T."""
+        there = self.table.rows[spec.spec_hash]["L"]
+        if loss != there:
+            shown = "diverged" if loss is None else f"has L = {loss:.6f}"
+            reporter.say(
+                f"{spec.run}: trained again, since its weights were not in the cache, it {shown}, not {there:.6f} as in "
+                "the table (another version, machine or setting): L_T of new students is that of the table"
+            )
 
 
 def teachers_of(specs: Iterable[RunSpec]) -> list[RunSpec]:
@@ -336,7 +351,7 @@ def teachers_of(specs: Iterable[RunSpec]) -> list[RunSpec]:
     return list(found.values())
 
 
-def in_turn(orders: Sequence[Order]) -> list[Order]:
+def in_turn(orders: Sequence[Order], together: bool = False) -> list[Order]:
     """Put orders in the order in which they are handed out, and count who shares a teacher's logits.
 
     Teachers come first, since others wait for them. Then come students for whom the same is kept of the same
@@ -347,6 +362,8 @@ def in_turn(orders: Sequence[Order]) -> list[Order]:
     ----------
     orders : sequence of Order
         The runs; their `sharing` is set.
+    together : bool
+        Whether runs are trained at once, so that students of a truncated teacher share all of its logits.
 
     Returns
     -------
@@ -355,7 +372,7 @@ def in_turn(orders: Sequence[Order]) -> list[Order]:
     """
     groups: dict[tuple[Any, ...], list[Order]] = {}
     for order in orders:
-        key = sharing_key(order.spec)
+        key = sharing_key(order.spec, together)
         if key is not None:
             groups.setdefault(key, []).append(order)
     weight: dict[str, tuple[float, str]] = {}  # of the group that a run belongs to

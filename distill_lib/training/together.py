@@ -87,6 +87,7 @@ def train_together(
     kept_logits: Sequence[LogitCache | None] | None = None,
     states: Sequence[Path | None] | None = None,
     save_every: float = 30.0,
+    keep_states: bool = False,
     graphs: bool = False,
 ) -> list[Training]:
     """Train and measure several models of one shape at once; all but shape and tokens a step may differ.
@@ -115,6 +116,8 @@ def train_together(
         bits, in whatever company. Such a file is not one of `trainer.train`.
     save_every : float
         Time from one such state to the next, s.
+    keep_states : bool
+        Leave the last state of each run there at the end, as for `trainer.train`.
     graphs : bool
         On a GPU, replay the passes as CUDA graphs, captured anew when a run leaves: for runs of one length.
         Written after PyTorch's documentation, neither run nor measured so far. Without effect on a CPU.
@@ -170,6 +173,8 @@ def train_together(
         leaving = [row for row, member in enumerate(members) if member.ended or not finite[row]]
         for row in leaving:
             result = _measure(members[row], stack, row, corpus, place, finite[row])
+            if (state := members[row].state) is not None and not keep_states:
+                forget_state(state)
             results[members[row].place] = result
             if finished is not None:
                 finished(members[row].place, result)
@@ -324,8 +329,6 @@ def _measure(
     evaluation = evaluate(model, corpus, member.spec.eval_tokens, member.teacher) if finite else None
     if evaluation is not None and not math.isfinite(evaluation.L):
         evaluation = None
-    if member.state is not None:
-        forget_state(member.state)
     tokens = (member.step - member.first) * member.spec.batch_tokens
     return Training(
         model=model,

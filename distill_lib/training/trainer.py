@@ -70,8 +70,9 @@ def train(
     kept_logits: LogitCache | None = None,
     state: Path | None = None,
     save_every: float = 30.0,
+    keep_state: bool = False,
 ) -> Training:
-    """Train and measure one model; the same specification gives the same bits on one machine.
+    """Train and measure one model; the same specification gives the same bits on one machine, with as many threads.
 
     Parameters
     ----------
@@ -93,6 +94,8 @@ def train(
         None keeps nothing. It is removed at the end.
     save_every : float
         Time from one such state to the next, s.
+    keep_state : bool
+        Leave the last state there at the end: for a caller that has yet to bring the result to safety.
 
     Returns
     -------
@@ -165,7 +168,7 @@ def train(
     evaluation = evaluate(model, corpus, spec.eval_tokens, teacher) if finite else None
     if evaluation is not None and not math.isfinite(evaluation.L):
         evaluation = None
-    if state is not None:
+    if state is not None and not keep_state:
         forget_state(state)
     return Training(
         model=model,

@@ -18,7 +18,7 @@ from torch import nn
 
 from distill_lib.scaling.specifications import OracleSpec, RunSpec
 from distill_lib.training.cache import CACHE_VARIABLE
-from distill_lib.training.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
+from distill_lib.training.checkpoints import checkpoint_path, forget_state, load_checkpoint, save_checkpoint
 from distill_lib.training.corpus import Corpus, load_corpus
 from distill_lib.training.devices import resolve_device
 from distill_lib.training.kept_forms import kept_form
@@ -100,6 +100,7 @@ class Worker:
         self._logit_bytes, self._save_every, self._together = logit_bytes, save_every, together
         self._device = resolve_device(device).type
         self._teacher: tuple[str, nn.Module] | None = None
+        self._reported: list[Path] = []  # states of runs whose rows may not be in the table yet
 
     def run(self, orders: Sequence[Task]) -> None:
         """Train runs and report them: one after the other, or at once if the worker is so set.
@@ -107,8 +108,11 @@ class Worker:
         Parameters
         ----------
         orders : sequence of Task
-            The runs; all of one shape if they are trained at once.
+            The runs; all of one shape if they are trained at once. That they are sent says that all runs
+            reported before are in the table, so that their states can go; no runs say only that.
         """
+        while self._reported:
+            forget_state(self._reported.pop())
         missing = []
         for order in orders:
             if order.measured and load_checkpoint(self._folder(order.spec)) is not None:
@@ -133,6 +137,7 @@ class Worker:
             kept_logits=self._kept_logits(order, teacher),
             state=self._state(spec),
             save_every=self._save_every,
+            keep_state=True,
         )
         self._finish(order, result)
 
@@ -160,6 +165,7 @@ class Worker:
             ],
             states=[self._state(order.spec) for order in orders],
             save_every=self._save_every,
+            keep_states=True,
         )
 
     def _finish(self, order: Task, result: Training) -> None:
@@ -176,6 +182,7 @@ class Worker:
             "device": result.device,
         }
         emit(event="done", run=order.spec.spec_hash, measures=measures)
+        self._reported.append(self._state(order.spec))
 
     def _folder(self, spec: RunSpec) -> Path:
         """Tell where the weights of a run are kept."""

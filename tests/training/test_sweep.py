@@ -282,6 +282,21 @@ def test_students_that_see_other_tokens_share_nothing():
     found = module.in_turn([module.Order(spec, keep=False, measured=False) for spec in specs])
     sharing = {order.spec.spec_hash: order.sharing for order in found}
     assert [sharing[spec.spec_hash] for spec in specs] == [2, 2, 1, 1, 2, 2]
+    # Trained at once, all are given all logits.
+    found = module.in_turn([module.Order(spec, keep=False, measured=False) for spec in specs], together=True)
+    sharing = {order.spec.spec_hash: order.sharing for order in found}
+    assert [sharing[spec.spec_hash] for spec in specs] == [5, 5, 5, 1, 5, 5]
+
+
+def test_runs_at_once_share_all_logits_whatever_they_see_of_them(corpus: Corpus, cache: Path, tmp_path: Path):
+    large = tiny_run(split="teacher", model=ModelSpec(d_model=32, seq_len=32), D=2**12, seed=3)
+    students = [
+        tiny_run(D=2**11, seed=3).distilled_from(large, truncation=TruncationSpec(keep="top_k", k=k))
+        for k in (4, 8)
+    ]
+    run_sweep(students, tmp_path / "t.csv", workers=1, cache=cache, quiet=True, together=True)
+    (file,) = cache.glob(f"logits/{large.spec_hash}-*-s3/*.logits")
+    assert file.stat().st_size == 1024 + 2**11 * 512 * 2
 
 
 @pytest.mark.parametrize(
@@ -335,6 +350,55 @@ def test_a_run_that_was_killed_within_goes_on_where_it_was(
     pd.testing.assert_frame_equal(
         broken[["L", "L_se", "epochs"]], whole[["L", "L_se", "epochs"]], check_exact=True
     )
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_run_whose_row_could_not_be_written_is_not_lost(
+    together: bool, corpus: Corpus, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    table, spec = tmp_path / "table.csv", tiny_run(D=2**14, seed=12)
+    options = {"workers": 1, "cache": cache, "quiet": True, "save_every": 0.0, "together": together}
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "table.csv")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "append", full)
+        with pytest.raises(SweepError, match="No space left on device"):
+            run_sweep([spec], table, **options)
+    (state,) = cache.glob(f"unfinished/{spec.spec_hash}-*.state")
+    tokens: list[int] = []
+    handle = module._Sweep._handle
+
+    def listen(sweep, process, message, reporter) -> bool:
+        tokens.extend([message["tokens"]] if message and message["event"] == "progress" else [])
+        return handle(sweep, process, message, reporter)
+
+    monkeypatch.setattr(module._Sweep, "_handle", listen)
+    again = run_sweep([spec], table, **options)
+    assert tokens[0] > 2**13  # it went on from near the end
+    assert not state.exists()
+    whole = run_sweep([spec], tmp_path / "whole.csv", **options)
+    pd.testing.assert_frame_equal(again[MEASURED], whole[MEASURED], check_exact=True)
+    assert not list(cache.glob("unfinished/*"))
+
+
+def test_a_teacher_that_comes_out_otherwise_is_told_of(
+    swept: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    table = tmp_path / "table.csv"
+    frame = runs.read(swept)
+    teacher = frame[frame["spec_hash"] == TEACHER.spec_hash].copy()
+    loss = teacher["L"].item()
+    teacher["L"] = loss + 1e-3  # as of another machine
+    table.write_text(runs.to_csv(teacher))
+    for weights in cache.glob(f"checkpoints/{TEACHER.spec_hash}-*/weights.pt"):
+        weights.unlink()
+    again = run_sweep(SPECS[1:2], table, workers=1, cache=cache)
+    said = capsys.readouterr().err
+    assert f"{TEACHER.run}: trained again" in said
+    assert f"has L = {loss:.6f}, not {loss + 1e-3:.6f} as in the table" in said
+    assert again["L_T"].dropna().item() == loss + 1e-3
 
 
 def test_another_corpus_is_refused(swept: Path, cache: Path):
