@@ -191,6 +191,10 @@ def _one_line_errors() -> Iterator[None]:
         yield
     except (CorpusError, runs.RunsTableError) as error:
         raise SweepError(str(error)) from error
+    except MemoryError:  # here it is the text; a worker that lacks memory names its run
+        raise SweepError(
+            "out of memory while the corpus was built or opened: lower corpus.megabytes, or make room and run it again"
+        ) from None
     except OSError as error:
         what = f"{error.strerror or error} ({error.filename})" if error.filename else str(error)
         raise SweepError(f"{what}: free some space or choose another folder, then run it again") from error
@@ -241,6 +245,7 @@ class _Sweep:
 
     def run(self, workers: int, cache: Path, settings: dict[str, Any], reporter: Reporter) -> None:
         """Hand out orders until none is left; stop every worker, whatever happens."""
+        self._forget_states(cache)
         if not self.waiting:
             return
         reporter.begin(f"{len(self.waiting)} runs", self.total)
@@ -268,6 +273,15 @@ class _Sweep:
         if self.waiting:  # for a teacher that diverged, or for one that waits for such a one
             lost = ", ".join(order.spec.run for order in self.waiting)
             raise SweepError(f"not run, since the teacher diverged: {lost}; lower its learning rate")
+
+    def _forget_states(self, cache: Path) -> None:
+        """Remove what is left of runs that are in the table: their sweep was killed before it could."""
+        wanted = {order.spec.spec_hash for order in self.waiting}
+        for state in (cache / "unfinished").glob("*.state"):
+            key = state.name.partition("-")[0]
+            if key in self.table.rows and key not in wanted:
+                with contextlib.suppress(OSError):
+                    state.unlink(missing_ok=True)
 
     def _next(self, workers: int, settings: dict[str, Any]) -> list[Order]:
         """Take the first order whose teacher is there; with it, if so set, others of its shape."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -86,6 +87,43 @@ def test_whatever_decides_the_weights_decides_the_place(tmp_path: Path, monkeypa
     monkeypatch.setattr(checkpoints, "code_hash", lambda modules: "other code")
     places.append(checkpoint_path(tmp_path, spec, "corpus-a", "cpu"))
     assert len(set(places)) == len(places)
+
+
+#: What the trainer uses and what cannot change its weights: text is known by its hash, the others only look or move.
+HARMLESS = {
+    "cache",
+    "checkpoints",
+    "enough_text",
+    "evaluation",
+    "language",
+    "loss_checks",
+    "progress",
+    "sharing",
+}
+HARMLESS |= {"sources", "fused_head"}
+
+
+def modules_of(name: str, found: dict[str, None] | None = None) -> list[str]:
+    """Follow the imports of a module within the training wing; evaluation comes after the last step."""
+    found = {} if found is None else found
+    if name not in found:
+        found[name] = None
+        source = (Path(checkpoints.__file__).parent / f"{name}.py").read_text()
+        for other in re.findall(r"^from distill_lib\.training\.(\w+) import", source, flags=re.M):
+            if name != "evaluation":
+                modules_of(other, found)
+    return list(found)
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_all_code_that_decides_the_weights_decides_the_place(
+    together: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    hashed: set[str] = set()
+    monkeypatch.setattr(checkpoints, "code_hash", lambda modules: (hashed.update(modules), "code")[1])
+    checkpoint_path(tmp_path, tiny_run(), "corpus-a", "cpu", together=together)
+    used = {f"{name}.py" for name in modules_of("together" if together else "trainer")}
+    assert hashed == used - {f"{name}.py" for name in HARMLESS}
 
 
 def test_an_interrupted_save_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -383,6 +383,29 @@ def test_a_run_whose_row_could_not_be_written_is_not_lost(
     assert not list(cache.glob("unfinished/*"))
 
 
+def test_states_of_recorded_runs_are_removed_and_no_others(swept: Path, cache: Path, tmp_path: Path):
+    table = copied(swept, tmp_path)
+    recorded, other = (cache / "unfinished" / f"{key}-0.state" for key in (TEACHER.spec_hash, "0123456789ab"))
+    for state in (recorded, other):
+        state.parent.mkdir(exist_ok=True)
+        state.write_bytes(b"left")
+    run_sweep(SPECS, table, workers=1, cache=cache, quiet=True)
+    assert not recorded.exists()
+    assert other.exists()
+    other.unlink()
+
+
+def test_memory_that_ends_before_a_run_begins_is_one_line(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def starve(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(module, "open_corpus", starve)
+    with pytest.raises(SweepError, match=r"^out of memory .*: lower corpus.megabytes"):
+        run_sweep([TEACHER], tmp_path / "t.csv", cache=cache, quiet=True)
+
+
 def test_a_teacher_that_comes_out_otherwise_is_told_of(
     swept: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
