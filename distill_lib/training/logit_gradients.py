@@ -38,7 +38,7 @@ def logit_gradient(spec: RunSpec, logits: Tensor, labels: Tensor, teacher_logits
         return _towards_labels(logits, labels).div_(positions).to(logits.dtype)
     assert spec.lam is not None
     assert spec.tau is not None
-    if spec.direction != "forward" or spec.truncation is not None:
+    if not has_closed_form(spec):
         leaf = logits.detach().requires_grad_()
         # The mean over all is a model's mean over their number.
         loss = step_loss(spec, leaf, labels, teacher_logits) * len(logits)
@@ -48,6 +48,22 @@ def logit_gradient(spec: RunSpec, logits: Tensor, labels: Tensor, teacher_logits
     if spec.lam < 1.0:
         gradient.add_(_towards_labels(logits, labels), alpha=(1.0 - spec.lam) / positions)
     return gradient.to(logits.dtype)
+
+
+def has_closed_form(spec: RunSpec) -> bool:
+    """Tell whether the gradient of a distilled step is written down here, and not left to autograd.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        The run.
+
+    Returns
+    -------
+    bool
+        Whether it is the forward KL from all of the teacher. Such a gradient asks the device for no number.
+    """
+    return spec.direction == "forward" and spec.truncation is None
 
 
 def _softmax(logits: Tensor, tau: float) -> Tensor:

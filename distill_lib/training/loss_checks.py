@@ -49,7 +49,9 @@ def check_labels(labels: Tensor, positions: torch.Size) -> None:
         )
 
 
-def kept_positions(labels: Tensor | None, logits: torch.Size, lam: float, ignore_index: int) -> Tensor | None:
+def kept_positions(
+    labels: Tensor | None, logits: torch.Size, lam: float, ignore_index: int | None
+) -> Tensor | None:
     """Find the positions that count.
 
     Parameters
@@ -60,8 +62,8 @@ def kept_positions(labels: Tensor | None, logits: torch.Size, lam: float, ignore
         Shape [..., V] of the logits that they belong to.
     lam : float
         Share of the distillation term: below 1, labels are needed.
-    ignore_index : int
-        Label of the positions to leave out.
+    ignore_index : int or None
+        Label of the positions to leave out; None for none, which is then not looked for.
 
     Returns
     -------
@@ -78,6 +80,8 @@ def kept_positions(labels: Tensor | None, logits: torch.Size, lam: float, ignore
             raise ValueError(f"lam={lam} mixes in the next-token loss, which needs labels")
         return None
     check_labels(labels, logits[:-1])
+    if ignore_index is None:
+        return None
     labels = labels.long()
     kept = labels != ignore_index
     outside = kept & ((labels < 0) | (labels >= logits[-1]))

@@ -64,7 +64,7 @@ def kd_loss(
     direction: Direction = "forward",
     beta: float = 0.5,
     lam_z: float = 0.0,
-    ignore_index: int = -100,
+    ignore_index: int | None = -100,
     check: bool = True,
 ) -> Tensor:
     """Mix distillation and next-token loss: (1 - lam) CE + lam tau^2 KL at temperature tau + lam_z z-loss.
@@ -93,8 +93,9 @@ def kd_loss(
         :func:`~distill_lib.training.divergences.jensen_shannon_divergence`.
     lam_z : float
         Weight of the z-loss on the student, 0 at least (the paper's lambda_Z, 1e-4 in its training).
-    ignore_index : int
-        Label of the positions to leave out.
+    ignore_index : int or None
+        Label of the positions to leave out; None for none: labels are then not searched for it, which would
+        wait for the device.
     check : bool
         Name the position of NaN or plus infinity among the logits, if the loss is NaN. Without, such a loss
         is returned: for loops that watch it themselves and must not wait for the device at each step. (Labels

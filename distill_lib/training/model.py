@@ -208,7 +208,9 @@ def rotate(heads: Tensor, rotation: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        The same shape, lengths kept.
+        The same shape and precision, lengths kept.
     """
-    pairs = torch.view_as_complex(heads.unflatten(-1, (-1, 2)))
-    return torch.view_as_real(pairs * rotation[:, None]).flatten(-2)
+    # No complex numbers are made of bfloat16, and autocast does not see to it on a GPU as it does on a CPU.
+    wide = heads.to(torch.promote_types(heads.dtype, torch.float32))
+    pairs = torch.view_as_complex(wide.unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * rotation[:, None]).flatten(-2).to(heads.dtype)

@@ -49,6 +49,7 @@ def step_loss(
         lam=spec.lam,
         direction=spec.direction,
         beta=0.5 if spec.beta is None else spec.beta,
+        ignore_index=None,  # no token of a window is left out
         check=False,
     )
 

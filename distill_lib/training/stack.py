@@ -150,9 +150,9 @@ class Stack(nn.Module):
         for name, part in zip(self._places, found, strict=True):
             self._part(self.gradients, name).copy_(part)
 
-    @torch.no_grad()
-    def update(self, shares: Sequence[float], steps: Sequence[int]) -> None:
-        """Clip each model's gradient to length 1, and make a step of AdamW for each.
+    @staticmethod
+    def schedule(shares: Sequence[float], steps: Sequence[int]) -> Tensor:
+        """Write down all that differs from model to model and from step to step, for `update`.
 
         Parameters
         ----------
@@ -160,16 +160,29 @@ class Stack(nn.Module):
             Learning rate of each model as a share of its peak.
         steps : sequence of int
             Steps of each model, this one included.
+
+        Returns
+        -------
+        Tensor
+            One row for each model [models, 3], on the CPU.
         """
-        # One transfer for all that differs from model to model and from step to step.
-        columns = torch.tensor(
+        return torch.tensor(
             [
                 (share, share / (1.0 - _BETAS[0] ** step), (1.0 - _BETAS[1] ** step) ** 0.5)
                 for share, step in zip(shares, steps, strict=True)
-            ],
-            device=self.weights.device,
+            ]
         )
-        share, rate, root = columns.unsqueeze(-1).unbind(1)
+
+    @torch.no_grad()
+    def update(self, schedule: Tensor) -> None:
+        """Clip each model's gradient to length 1, and make a step of AdamW for each.
+
+        Parameters
+        ----------
+        schedule : Tensor
+            What `schedule` gives [models, 3], on the device of the models.
+        """
+        share, rate, root = schedule.unsqueeze(-1).unbind(1)
         length = torch.linalg.vector_norm(self.gradients, dim=1, keepdim=True)
         self.gradients.mul_((_LONGEST_GRADIENT / (length + 1e-6)).clamp_(max=1.0))
         self.first_moment.lerp_(self.gradients, 1.0 - _BETAS[0])
@@ -239,6 +252,11 @@ class Stack(nn.Module):
         """
         for name, rows in self._rows().items():
             rows[row] = state[name]
+
+    @property
+    def changing(self) -> list[Tensor]:
+        """What `update` changes, from one step to the next."""
+        return list(self._rows().values())
 
     def _rows(self) -> dict[str, Tensor]:
         return {name: getattr(self, name) for name in ("weights", "first_moment", "second_moment")}

@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from distill_lib.scaling.specifications import OracleSpec, RunSpec
 from distill_lib.training.checkpoints import forget_state, load_state, save_state
 from distill_lib.training.corpus import Corpus
-from distill_lib.training.devices import half_precision, resolve_device
+from distill_lib.training.devices import half_precision, replays_graphs, resolve_device, send
 from distill_lib.training.evaluation import evaluate
 from distill_lib.training.language_corpus import LanguageCorpus
 from distill_lib.training.logit_cache import LogitCache, half
-from distill_lib.training.logit_gradients import logit_gradient
 from distill_lib.training.objectives import reading_order, step_loss
 from distill_lib.training.stack import Stack
+from distill_lib.training.stack_steps import Group, ReplayedSteps, advance
 from distill_lib.training.trainer import Training, rate
 
 _LOOK_EVERY = 16  # steps; how often losses are looked at and progress is reported
@@ -104,7 +104,7 @@ def train_together(
     teachers : sequence of Module or None
         For each run its teacher, None for a supervised one; None if all are supervised.
     device : str
-        "cpu", "cuda", or "auto" for a GPU where there is one.
+        "cpu", "cuda" or one of several such as "cuda:1", or "auto" for a GPU where there is one.
     report : callable or None
         Called with the place of a run among `specs` and the tokens that it was trained on since the last call.
     finished : callable or None
@@ -119,8 +119,10 @@ def train_together(
     keep_states : bool
         Leave the last state of each run there at the end, as for `trainer.train`.
     graphs : bool
-        On a GPU, replay the passes as CUDA graphs, captured anew when a run leaves: for runs of one length.
-        Written after PyTorch's documentation, neither run nor measured so far. Without effect on a CPU.
+        On a GPU, replay each step as one CUDA graph, captured anew when a run leaves or is distilled no longer:
+        for runs of one length. Steps whose gradient is left to autograd are made as without. Written after
+        PyTorch's documentation and run on a stand-in for a GPU; on a GPU neither run nor measured so far.
+        Without effect on a CPU.
 
     Returns
     -------
@@ -131,7 +133,7 @@ def train_together(
     ------
     ValueError
         If shapes or tokens a step differ, a teacher is missing, given to a supervised run, or gives logits
-        that are not numbers.
+        that are not numbers, or the device is not there.
     CorpusError
         If the corpus holds too few tokens and a specification does not allow repetition.
     """
@@ -140,7 +142,7 @@ def train_together(
     if len({(spec.model, spec.batch_tokens) for spec in specs}) > 1:
         raise ValueError("runs that differ in model or batch_tokens cannot be trained together: split them")
     place = resolve_device(device)
-    graphs = graphs and place.type == "cuda"
+    replays = ReplayedSteps() if graphs and replays_graphs(place) else None
     nothing = [None] * len(specs)
     columns = (specs, teachers or nothing, kept_logits or nothing, states or nothing)
     members = [
@@ -152,14 +154,12 @@ def train_together(
     stack = Stack([member.spec for member in members], place)
     for row, member in enumerate(members):
         _resume(member, stack, row)
-    if graphs:
-        _capture(stack, specs[0])
 
     results: dict[int, Training] = {}
     looked = saved = time.perf_counter()
     count = 0
     while members:
-        step = _make_step(members, stack, corpus, place)
+        step = _make_step(members, stack, corpus, place, replays)
         count += 1
         if count % _LOOK_EVERY and not any(member.ended for member in members):
             continue
@@ -183,8 +183,8 @@ def train_together(
             members = [members[row] for row in staying]
             if staying:
                 stack.keep(staying)
-                if graphs:
-                    _capture(stack, specs[0])
+                if replays is not None:
+                    replays.forget()
         if now - saved >= save_every:
             for row, member in enumerate(members):
                 _save(member, stack, row)
@@ -232,41 +232,36 @@ def _name(spec: RunSpec) -> str:
     return f"{spec.spec_hash}-together"
 
 
-def _capture(stack: Stack, spec: RunSpec) -> None:
-    """Let a GPU replay the passes of a stack, as PyTorch's documentation has it."""
-    stack.__dict__.pop("forward", None)  # what an earlier capture put in its place
-    shape = (len(stack), spec.batch_tokens // spec.model.seq_len, spec.model.seq_len)
-    tokens = torch.zeros(shape, dtype=torch.int64, device=stack.weights.device)
-    with torch.autocast("cuda", dtype=torch.bfloat16, cache_enabled=False):  # a capture must not meet a cache
-        torch.cuda.make_graphed_callables(stack, (tokens,))
-
-
 def _make_step(
-    members: Sequence[_Member], stack: Stack, corpus: Corpus | LanguageCorpus, device: torch.device
+    members: Sequence[_Member],
+    stack: Stack,
+    corpus: Corpus | LanguageCorpus,
+    device: torch.device,
+    replays: ReplayedSteps | None,
 ) -> _Step:
     """Let every member make a step."""
     seq_len = stack.spec.seq_len
     read = [corpus.windows(member.spec.split, member.order[member.step], seq_len) for member in members]
-    windows = torch.from_numpy(np.stack(read)).to(device)
-    tokens, labels = windows[..., :-1], windows[..., 1:]
-    spoken = _ask(members, tokens)
-    with half_precision(device):
-        logits = stack(tokens)
-    gradients = []
-    row = 0
-    for _, group in groupby(members, key=lambda member: member.settings):
-        size, first = len(list(group)), row
-        row += size
-        heard = [each for each in spoken[first:row] if each is not None]
-        teacher_logits = torch.stack(heard) if heard else None
-        spec = members[first].spec
-        gradients.append(logit_gradient(spec, logits[first:row], labels[first:row], teacher_logits))
-    stack.backward(logits, gradients[0] if len(gradients) == 1 else torch.cat(gradients))
+    windows = send(torch.from_numpy(np.stack(read)), device)
+    spoken = _ask(members, windows[..., :-1])
+    groups = []
+    for settings, each in groupby(members, key=lambda member: member.settings):
+        side_by_side = list(each)
+        first = side_by_side[0]
+        groups.append(Group(first.spec, settings, len(side_by_side), first.asks))
+    heard, row = [], 0
+    for group in groups:
+        said = [each for each in spoken[row : row + group.rows] if each is not None]
+        heard += [torch.stack(said)] if said else []
+        row += group.rows
     shares = [rate(member.step, member.spec) for member in members]
     for member in members:
         member.step += 1
-    stack.update(shares, [member.step for member in members])
-    return _Step(logits.detach(), labels, spoken)
+    schedule = send(stack.schedule(shares, [member.step for member in members]), device)
+    inputs = [windows, schedule, *heard]
+    make = advance if replays is None else replays.advance
+    logits = make(stack, groups, inputs)
+    return _Step(logits, windows[..., 1:], spoken)
 
 
 def _ask(members: Sequence[_Member], tokens: Tensor) -> list[Tensor | None]:
@@ -294,7 +289,7 @@ def _ask(members: Sequence[_Member], tokens: Tensor) -> list[Tensor | None]:
                 raise ValueError(
                     f"kept_logits: for {member.spec.run} some tokens are kept; runs at once share all logits: leave out form"
                 )
-            said[key] = logits.to(tokens.device)
+            said[key] = send(logits, tokens.device)
         spoken.append(said[key])
     return spoken
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from distill_lib.scaling.specifications import OracleSpec, RunSpec
 from distill_lib.training.checkpoints import forget_state, load_state, save_state
 from distill_lib.training.corpus import Corpus
-from distill_lib.training.devices import half_precision, resolve_device
+from distill_lib.training.devices import half_precision, resolve_device, send
 from distill_lib.training.evaluation import Evaluation, evaluate
 from distill_lib.training.language_corpus import LanguageCorpus
 from distill_lib.training.logit_cache import LogitCache, half
@@ -83,7 +83,7 @@ def train(
     teacher : Module or None
         The trained teacher or the oracle, for a distilled run: tokens [B, T] in, logits [B, T, V] out.
     device : str
-        "cpu", "cuda", or "auto" for a GPU where there is one.
+        "cpu", "cuda" or one of several such as "cuda:1", or "auto" for a GPU where there is one.
     report : callable or None
         Called with the number of tokens trained on since the last call.
     kept_logits : LogitCache or None
@@ -105,7 +105,8 @@ def train(
     Raises
     ------
     ValueError
-        If a teacher is missing, given to a supervised run, or gives logits that are not numbers.
+        If a teacher is missing, given to a supervised run, or gives logits that are not numbers, or the device
+        is not there.
     CorpusError
         If the corpus holds too few tokens and the specification does not allow repetition.
     """
@@ -131,7 +132,8 @@ def train(
     started = saved = time.perf_counter()
     finite = True
     for step in range(first, spec.steps):
-        window = torch.from_numpy(corpus.windows(spec.split, order[step], spec.model.seq_len)).to(place)
+        read = corpus.windows(spec.split, order[step], spec.model.seq_len)
+        window = send(torch.from_numpy(read), place)
         tokens, labels = window[:, :-1], window[:, 1:]
         teacher_logits = None
         if teacher is not None and step < spec.distilled_steps:
@@ -192,7 +194,9 @@ def _ask(
         width = order.shape[1]
         logits = kept.logits(order.reshape(-1), step * width, width)
         if logits is not None:
-            return logits.to(tokens.device)
+            return (
+                logits.to(tokens.device) if isinstance(logits, SparseTeacher) else send(logits, tokens.device)
+            )
     with torch.no_grad(), half_precision(tokens.device):
         logits = teacher(tokens)
     # An oracle states the truth, which is not rounded; a trained teacher speaks as it would from the cache.

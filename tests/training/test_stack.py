@@ -86,7 +86,7 @@ def test_updates_are_those_of_clipping_and_adamw():
         scales = torch.tensor([10.0, 1.0, 1e-3])
         gradient = torch.randn(logits.shape, generator=torch.Generator().manual_seed(step)) / 50
         stack.backward(logits, gradient * scales[:, None, None, None])
-        stack.update(shares, [step] * 3)
+        stack.update(stack.schedule(shares, [step] * 3))
         for row, (model, optimiser) in enumerate(zip(models, optimisers, strict=True)):
             optimiser.zero_grad()
             model(tokens[row]).backward(gradient[row] * scales[row])
@@ -115,7 +115,7 @@ def test_models_that_stay_go_on_as_if_nothing_had_happened():
             stack.keep(rows)
         for each, chosen in ((whole, [0, 1, 2]), (stack, rows)):
             each.backward(each(tokens[chosen]), gradient[chosen])
-            each.update([0.5] * len(chosen), [step] * len(chosen))
+            each.update(each.schedule([0.5] * len(chosen), [step] * len(chosen)))
     assert len(stack) == 2
     for row, before in enumerate([0, 2]):
         for name, wanted in whole.state(before).items():

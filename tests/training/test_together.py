@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from company import COMPANY, DIVERGING, TEACHER, assert_same_bits, teachers_of
 from tiny import tiny_run
 
-from distill_lib.scaling.specifications import ModelSpec, RunSpec, TruncationSpec
+from distill_lib.scaling.specifications import ModelSpec
 from distill_lib.training import together, trainer
 from distill_lib.training.checkpoints import load_state
 from distill_lib.training.corpus import Corpus, CorpusError
@@ -21,38 +22,15 @@ from distill_lib.training.logit_cache import LogitCache
 from distill_lib.training.together import train_together
 from distill_lib.training.trainer import Training, train
 
-TEACHER = tiny_run(split="teacher", D=2**13)
-DIVERGING = tiny_run(lr=1.0, weight_decay=1000.0, warmup=0.0)
-COMPANY = [
-    tiny_run(D=2**12),
-    tiny_run(D=2**13, seed=1, schedule="linear", lr=1e-2).distilled_from(TEACHER),
-    DIVERGING,
-    tiny_run(D=2**12, seed=1).distilled_from(TEACHER, lam=0.5, tau=2.0),
-    tiny_run(D=2**12, seed=2).distilled_from(TEACHER, direction="reverse"),
-    tiny_run(D=3 * 2**11, seed=2).distilled_from(TEACHER, distilled_share=0.5),
-    tiny_run(D=2**12).distilled_from(TEACHER, lam=0.0),
-    tiny_run(D=2**12).distilled_from(TEACHER, truncation=TruncationSpec(keep="top_k", k=4, missing="tail")),
-]
-
 
 @pytest.fixture(scope="module")
 def teacher(corpus: Corpus) -> trainer.Training:
     return train(TEACHER, corpus)
 
 
-def teachers_of(specs: list[RunSpec], teacher: Training) -> list[torch.nn.Module | None]:
-    return [None if spec.teacher is None else teacher.model for spec in specs]
-
-
 @pytest.fixture(scope="module")
 def company(corpus: Corpus, teacher: trainer.Training) -> list[Training]:
     return train_together(COMPANY, corpus, teachers=teachers_of(COMPANY, teacher))
-
-
-def assert_same_bits(one: Training, other: Training) -> None:
-    assert one.evaluation == other.evaluation
-    for first, second in zip(one.model.parameters(), other.model.parameters(), strict=True):
-        assert torch.equal(first, second)
 
 
 def test_each_run_gives_what_it_gives_by_itself(
