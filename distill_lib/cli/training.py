@@ -39,7 +39,10 @@ def sweep(
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes, one thread each.")] = 2,
     device: Annotated[
-        Device, typer.Option(help="Where to train; auto takes a GPU where there is one.")
+        Device,
+        typer.Option(
+            help="Where to train; auto takes a GPU where there is one, of several the first in CUDA_VISIBLE_DEVICES."
+        ),
     ] = Device.cpu,
     together: Annotated[
         bool,
@@ -47,6 +50,10 @@ def sweep(
             "--together",
             help="Train several runs of one shape at once: sooner, with losses that rounding sets apart.",
         ),
+    ] = False,
+    graphs: Annotated[
+        bool,
+        typer.Option("--graphs", help="With --together on a GPU, replay each step as one CUDA graph."),
     ] = False,
 ) -> None:
     """Train a preset's runs and add them to a runs table; a sweep that was stopped goes on where it was."""
@@ -67,6 +74,7 @@ def sweep(
             workers=workers,
             device=device.value,
             together=together,
+            graphs=graphs,
         )
     except ValueError as error:  # of which a SweepError is one
         raise SystemExit(say(str(error), 1)) from None

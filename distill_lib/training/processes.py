@@ -81,7 +81,7 @@ def at_once(spec: RunSpec, device: str) -> int:
     spec : RunSpec
         One of them.
     device : str
-        "cpu", "cuda" or "auto", which counts as a CPU.
+        "cpu", "cuda" or one of several such as "cuda:1", or "auto", which counts as a CPU.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def at_once(spec: RunSpec, device: str) -> int:
         On a CPU what was fastest (``benchmarks/training.py``): four, up to a width of 64, which is as far as was
         measured, else one. On a GPU 32, without a measurement: there a call costs more, and cores abound.
     """
-    if device == "cuda":
+    if device.startswith("cuda"):
         return 32
     return 4 if spec.model.d_model <= 64 else 1
 

@@ -78,13 +78,21 @@ class Worker:
     cache : Path
         Cache folder, for the teachers.
     device : str
-        "cpu", "cuda" or "auto".
+        "cpu", "cuda" or one of several such as "cuda:1", or "auto".
     logit_bytes : int
-        Bytes that kept teacher logits may take; 0 for none.
+        Bytes that kept teacher logits may take; 0 for none. On a GPU none are kept: there a teacher speaks
+        faster than a disk is read, by the peaks of both, and not to the same bits in another batch.
     save_every : float
         Time from one kept state of an unfinished run to the next, s.
     together : bool
         Train the runs of a line at once.
+    graphs : bool
+        Those on a GPU by replaying each step, as for `together.train_together`.
+
+    Raises
+    ------
+    ValueError
+        If the device is not there.
     """
 
     def __init__(
@@ -95,10 +103,12 @@ class Worker:
         logit_bytes: int,
         save_every: float,
         together: bool = False,
+        graphs: bool = False,
     ) -> None:
         self._corpus, self._cache = corpus, cache
-        self._logit_bytes, self._save_every, self._together = logit_bytes, save_every, together
-        self._device = resolve_device(device).type
+        self._save_every, self._together, self._graphs = save_every, together, graphs
+        self._device = resolve_device(device)
+        self._logit_bytes = logit_bytes if self._device.type == "cpu" else 0
         self._teacher: tuple[str, nn.Module] | None = None
         self._reported: list[Path] = []  # states of runs whose rows may not be in the table yet
 
@@ -132,7 +142,7 @@ class Worker:
             spec,
             self._corpus,
             teacher=teacher,
-            device=self._device,
+            device=str(self._device),
             report=lambda tokens: emit(event="progress", run=spec.spec_hash, tokens=tokens),
             kept_logits=self._kept_logits(order, teacher),
             state=self._state(spec),
@@ -155,7 +165,7 @@ class Worker:
             [order.spec for order in orders],
             self._corpus,
             teachers=own,
-            device=self._device,
+            device=str(self._device),
             report=lambda place, tokens: emit(
                 event="progress", run=orders[place].spec.spec_hash, tokens=tokens
             ),
@@ -166,6 +176,7 @@ class Worker:
             states=[self._state(order.spec) for order in orders],
             save_every=self._save_every,
             keep_states=True,
+            graphs=self._graphs,
         )
 
     def _finish(self, order: Task, result: Training) -> None:
@@ -186,7 +197,7 @@ class Worker:
 
     def _folder(self, spec: RunSpec) -> Path:
         """Tell where the weights of a run are kept."""
-        return checkpoint_path(self._cache, spec, self._corpus.id, self._device, together=self._together)
+        return checkpoint_path(self._cache, spec, self._corpus.id, self._device.type, together=self._together)
 
     def _state(self, spec: RunSpec) -> Path:
         """Tell where an unfinished run is kept."""
@@ -252,16 +263,31 @@ def reason(error: Exception) -> str:
     str
         One line.
     """
-    said = f"{type(error).__name__}: {error}".splitlines()[0]
-    # The allocator of PyTorch for the CPU raises a plain RuntimeError.
-    starved = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(
-        error
-    )
-    if starved:
-        return f"out of memory ({said}): lower batch_tokens or the size of the model, or take fewer --workers"
+    causes: list[BaseException] = [error]
+    while (before := causes[-1].__cause__ or causes[-1].__context__) is not None:
+        causes.append(before)  # a capture that lacks memory ends with another error
+    starved = next((each for each in causes if _lacks_memory(each)), None)
+    if starved is not None:
+        return (
+            f"out of memory ({_first_line(starved)}): lower batch_tokens or the size of the model, take fewer "
+            "--workers, or leave out --together"
+        )
+    said = _first_line(error)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"the disk of the cache is full ({said}): free some space or move the cache ({CACHE_VARIABLE})"
     return said
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    # The allocator of PyTorch for the CPU, and the libraries of a GPU, raise plain RuntimeErrors.
+    words = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
+        isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def main() -> None:

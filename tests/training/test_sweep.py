@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from filelock import FileLock
 from tiny import tiny_run
 
@@ -602,3 +603,46 @@ def test_how_many_runs_pay_at_once_depends_on_shape_and_device():
     wide = tiny_run(model=ModelSpec(d_model=128, n_layers=1, seq_len=32))
     assert [at_once(spec, "cpu") for spec in (tiny_run(), wide)] == [4, 1]
     assert at_once(wide, "cuda") > 4
+    assert at_once(wide, "cuda:1") == at_once(wide, "cuda")
+
+
+def test_a_gpu_that_is_not_there_is_named_in_one_line_and_rows_that_are_there_need_none(
+    swept: Path, corpus: Corpus, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # for the workers
+    with pytest.raises(
+        SweepError, match=r"device='cuda': PyTorch sees 0 GPUs here.*run the same command to resume$"
+    ):
+        run_sweep(SPECS[:1], tmp_path / "t.csv", cache=cache, quiet=True, device="cuda")
+    before = swept.read_bytes()
+    assert len(run_sweep(SPECS, swept, cache=cache, quiet=True, device="cuda")) == 4
+    assert swept.read_bytes() == before
+
+
+def test_graphs_are_for_runs_at_once(tmp_path: Path):
+    with pytest.raises(SweepError, match="together=True"):
+        run_sweep([TEACHER], tmp_path / "t.csv", graphs=True)
+
+
+def test_the_manifest_names_the_device_in_its_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    asked: dict = {}
+    monkeypatch.setattr(module, "run_sweep", lambda *_, **options: asked.update(options))
+    run_preset("smoke", out=tmp_path, device="cuda", together=True, graphs=True)
+    assert asked["command"] == "distill-lib sweep smoke --device cuda --together --graphs"
+    run_preset("smoke", out=tmp_path)
+    assert asked["command"] == "distill-lib sweep smoke"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("options", [{}, {"together": True}, {"together": True, "graphs": True}])
+def test_a_sweep_on_a_gpu_goes_on_from_its_rows(
+    options: dict, swept: Path, corpus: Corpus, cache: Path, tmp_path: Path
+):
+    path = tmp_path / "t.csv"
+    run_sweep(SPECS[:1], path, cache=cache, quiet=True, device="cuda", **options)
+    first = path.read_bytes()
+    table = run_sweep(SPECS, path, cache=cache, quiet=True, device="cuda", **options).set_index("spec_hash")
+    assert path.read_bytes().startswith(first)
+    assert table["device"].str.startswith("cuda (").all()
+    right = runs.read(swept).set_index("spec_hash").loc[table.index]
+    np.testing.assert_allclose(table["L"], right["L"], rtol=1e-2)  # bfloat16

@@ -18,6 +18,8 @@ from distill_lib.training.worker import reason
         RuntimeError(
             "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
         ),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        torch.AcceleratorError("CUDA error: out of memory\nA second line"),
     ],
 )
 def test_lack_of_memory_is_named_with_what_to_lower(error: Exception):
@@ -25,6 +27,12 @@ def test_lack_of_memory_is_named_with_what_to_lower(error: Exception):
     assert said.startswith("out of memory")
     assert "lower batch_tokens" in said
     assert "\n" not in said
+
+
+def test_lack_of_memory_is_found_behind_the_error_that_it_led_to():
+    error = RuntimeError("CUDA error: operation failed due to a previous error during capture")
+    error.__context__ = torch.OutOfMemoryError("CUDA out of memory.")
+    assert reason(error).startswith("out of memory (OutOfMemoryError: CUDA out of memory.)")
 
 
 def test_the_allocator_of_this_version_is_recognised():
