@@ -128,3 +128,36 @@ def test_rotation_keeps_lengths_and_depends_on_distance_alone():
     products = turned_q[0, :, 0] @ turned_k[0, :, 0].T
     torch.testing.assert_close(products[3:, 1:-2].diagonal(), products[3, 1].expand(9))
     assert abs(products[3, 1] - products[3, 3]) > 1e-3
+
+
+def sizes_after_steps(d_model: int, mup: bool | None) -> dict[str, float]:
+    """Root mean squares of what a model computes after eight steps of AdamW at the base rate of the grids."""
+    model = Decoder(ModelSpec(d_model=d_model, seq_len=16, vocab_size=64, mup=mup))
+    tokens = torch.randint(64, (8, 17), generator=torch.Generator().manual_seed(0))
+    optimiser = torch.optim.AdamW(model.optimiser_groups(1.6e-2), betas=(0.9, 0.95))
+    for _ in range(8):
+        logits = model(tokens[:, :-1]).flatten(0, 1)
+        loss = torch.nn.functional.cross_entropy(logits, tokens[:, 1:].flatten())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    seen: dict[str, float] = {}
+    parts = {"qkv": model.blocks[0].qkv, "down": model.blocks[-1].down, "stream": model.blocks[-1]}
+    for name, part in (parts | {"logits": model.head}).items():
+
+        def look(module: torch.nn.Module, given: object, output: torch.Tensor, name: str = name) -> None:
+            seen[name] = output.detach().square().mean().sqrt().item()
+
+        part.register_forward_hook(look)
+    model(tokens[:, :-1])
+    return seen
+
+
+def test_activations_keep_their_size_in_width_with_mup_alone():
+    """The coordinate check of Yang et al. (2022): from d = 32 to 256, nothing grows by more than a quarter."""
+    narrow, wide = (sizes_after_steps(d_model, None) for d_model in (32, 256))
+    for name, size in narrow.items():
+        assert 1 / 1.4 < wide[name] / size < 1.25, name
+    narrow, wide = (sizes_after_steps(d_model, False) for d_model in (32, 256))
+    assert wide["logits"] > 2 * narrow["logits"]
+    assert wide["stream"] > 5 * narrow["stream"]
