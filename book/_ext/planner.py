@@ -17,14 +17,17 @@ from distill_lib import paper
 from distill_lib.scaling import formulas
 from distill_lib.scaling.accelerators import ACCELERATORS, UTILISATION
 from distill_lib.scaling.law_draws import MEANING, draw_published_laws
+from distill_lib.scaling.law_files import DISTILLATION, SUPERVISED
 from distill_lib.scaling.laws import READINGS, DistillationLaw
 from distill_lib.scaling.propagation import OF_DRAWS
-from distill_lib.scaling.robustness import DISTILLATION, LAWS, SUPERVISED
+from distill_lib.scaling.robustness import LAWS
 from distill_lib.scaling.sensitivity import moved_laws
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = "book/plan"
-LIBRARY = ("formulas", "wording", "verdicts", "answers", "robustness", "sketches", "law_files")
+LIBRARY = (
+    "formulas", "wording", "verdicts", "answers", "law_files", "robustness", "hinges", "sureness", "sketches",
+)  # fmt: skip
 STATIC = ROOT / "book" / "_static" / "planner"
 
 

@@ -253,7 +253,7 @@ def _family(
     """Return the plan of a family, with whether its outcome survives both readings of B' for the published law."""
     import distill_lib as dl
     from distill_lib.scaling.laws import READINGS
-    from distill_lib.scaling.robustness import say_readings
+    from distill_lib.scaling.sureness import say_readings
 
     found: list[tuple[str, Any]] = []
     for name in READINGS if published else ():

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from distill_lib.scaling import robustness
+from distill_lib.scaling import sureness
 from distill_lib.scaling.plans import Outcome, Plan
 from distill_lib.scaling.sensitivity import Sensitivity
 from distill_lib.scaling.tables import aligned, html_table
@@ -63,7 +63,7 @@ class PlanUncertainty:
 
     @property
     def _found(self) -> dict[str, Any]:
-        """What :mod:`robustness` tells in words."""
+        """What :mod:`sureness` tells in words."""
         return {
             "intervals": self.intervals,
             "wins": self.wins,
@@ -77,30 +77,30 @@ class PlanUncertainty:
     @property
     def outcome(self) -> Outcome:
         """The plan's outcome where enough draws, ``level`` of them, are on its side; else too close to call."""
-        return cast(Outcome, robustness.settled(self._found))
+        return cast(Outcome, sureness.settled(self._found))
 
     @property
     def survives_readings(self) -> bool | None:
         """Whether the outcome is the same under both readings of B'; None where there is but one."""
         if not self.readings:
             return None
-        return robustness.survives_readings(self._readings)
+        return sureness.survives_readings(self._readings)
 
     @property
     def verdict(self) -> str:
         """The outcome with what speaks for it, in one sentence."""
-        return robustness.say_verdict(self._found)
+        return sureness.say_verdict(self._found)
 
     @property
     def sensitivity(self) -> str:
         """What the advantage hangs on, in one sentence."""
         rows = [(each.coefficient, each.low, each.high) for each in self.sensitivities]
-        return robustness.say_sensitivity(rows, self.source == "published intervals")
+        return sureness.say_sensitivity(rows, self.source == "published intervals")
 
     @property
     def readings_say(self) -> str:
         """Whether the outcome survives both readings of B', in one sentence; empty for another law."""
-        return robustness.say_readings(self._readings)
+        return sureness.say_readings(self._readings)
 
     @property
     def _readings(self) -> list[tuple[str, dict[str, Any] | None]]:
@@ -116,13 +116,13 @@ class PlanUncertainty:
         )
 
     def _lines(self) -> list[str]:
-        some = robustness.say_without(self._found)
+        some = sureness.say_without(self._found)
         return [
             line for line in (self.verdict, self.sensitivity, self.readings_say, some, self.meaning) if line
         ]
 
     def _table(self) -> list[tuple[str, ...]]:
-        return robustness.table(self._found)
+        return sureness.table(self._found)
 
     def __str__(self) -> str:
         return "\n".join([f"{self._title}:", *aligned(self._table()), *self._lines()])

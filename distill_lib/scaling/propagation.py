@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from distill_lib.scaling import _checks, robustness
+from distill_lib.scaling.hinges import along_draws, one_by_one
 from distill_lib.scaling.law_draws import MEANING, MEANING_WITHIN, draw_published_laws
 from distill_lib.scaling.laws import READINGS, DistillationLaw, Reading, published_law
 from distill_lib.scaling.plan_uncertainty import PlanUncertainty
@@ -101,10 +102,10 @@ def plan_uncertainty(
     if published:
         reading = _reading(plan.law)
         moved = [(name, low.to_dict(), high.to_dict()) for name, low, high in moved_laws(reading, widen)]
-        hinges = robustness.one_by_one(question, kept, moved)
+        hinges = one_by_one(question, kept, moved)
     else:
         gaps = [math.nan if row is None else row["gap"] for row in rows]
-        hinges = robustness.along_draws(gaps, plain, level)
+        hinges = along_draws(gaps, plain, level)
     return PlanUncertainty(
         plan=plan,
         source="published intervals" if published else "draws",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distill_lib import paper
-from distill_lib.scaling import formulas, robustness
+from distill_lib.scaling import formulas, hinges
 from distill_lib.scaling.laws import DistillationLaw, Reading, published_law
 
 
@@ -30,7 +30,7 @@ class Sensitivity:
     @property
     def size(self) -> float:
         """The larger of the two changes, nats per token."""
-        return robustness.size((self.coefficient, self.low, self.high))
+        return hinges.size((self.coefficient, self.low, self.high))
 
 
 def moved_laws(reading: Reading, widen: float = 1.0) -> list[tuple[str, DistillationLaw, DistillationLaw]]:

@@ -11,6 +11,14 @@ from distill_lib.scaling import formulas
 LAWS = {reading: dl.published_law(reading) for reading in ("reconciled", "printed")}
 RANGES = {name: list(ends) for name, ends in paper.fitted_ranges().items()}
 
+QUESTION = {
+    "N_S": 1e9, "C": 1e21, "target_loss": None, "D_S": None, "max_D_S": None, "max_D_T": None, "deltas": None,
+    "scenario": "teacher_inference", "teachers": None, "students_sharing": 1.0, "inference_tokens": 0.0,
+    "context": formulas.CONTEXT, "vocabulary": formulas.VOCABULARY, "ranges": RANGES, "accuracy": paper.law_accuracy(),
+    "law": LAWS["reconciled"].to_dict(),
+}  # fmt: skip
+"""A usual question, as the page's files take it."""
+
 
 def random_questions(many, seed):
     """Questions of every kind: budgets, targets and tokens, designed and given teachers, both readings, accuracies.

@@ -6,7 +6,17 @@ import inspect
 import numpy as np
 import pytest
 
-from distill_lib.scaling import answers, formulas, law_files, robustness, sketches, verdicts, wording
+from distill_lib.scaling import (
+    answers,
+    formulas,
+    hinges,
+    law_files,
+    robustness,
+    sketches,
+    sureness,
+    verdicts,
+    wording,
+)
 from distill_lib.scaling.laws import published_law
 
 LAW = published_law().to_dict()
@@ -22,7 +32,9 @@ def test_nothing_but_math_is_imported():
     assert formulas.TYPE_CHECKING is False
 
 
-@pytest.mark.parametrize("module", [formulas, wording, answers, verdicts, robustness, sketches, law_files])
+@pytest.mark.parametrize(
+    "module", [formulas, wording, answers, verdicts, law_files, robustness, hinges, sureness, sketches]
+)
 def test_no_syntax_that_micropython_lacks(module):
     tree = ast.parse(inspect.getsource(module))
     for node in ast.walk(tree):

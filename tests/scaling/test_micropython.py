@@ -29,7 +29,7 @@ for (const folder of ["/distill_lib", "/distill_lib/scaling"]) {
   python.FS.mkdir(folder);
   python.FS.writeFile(folder + "/__init__.py", "");
 }
-for (const name of ["formulas", "wording", "verdicts", "answers", "robustness", "sketches", "law_files"]) {
+for (const name of ["formulas", "wording", "verdicts", "answers", "law_files", "robustness", "hinges", "sureness", "sketches"]) {
   python.FS.writeFile(`/distill_lib/scaling/${name}.py`, fs.readFileSync(`distill_lib/scaling/${name}.py`));
 }
 python.runPython("import sys\\nsys.path.append('/')\\n" + fs.readFileSync(program, "utf8"));
@@ -97,7 +97,7 @@ def test_how_sure_a_plan_is_reads_the_same(micropython):
     readings = [(name, published_law(name).to_dict()) for name in READINGS]
     questions = [question for question, _ in random_questions(40, seed=8)]
     body = f"""
-from distill_lib.scaling import answers, robustness
+from distill_lib.scaling import answers, hinges, robustness, sureness
 inf = float("inf")
 for question in {questions!r}:
     try:
@@ -109,13 +109,13 @@ for question in {questions!r}:
     if found is None:
         print("too few")
         continue
-    hinges = robustness.one_by_one(question, kept, {moved!r})
+    alone = hinges.one_by_one(question, kept, {moved!r})
     gaps = [float("nan") if row is None else row["gap"] for row in rows]
-    along = robustness.along_draws(gaps, {laws!r})
+    along = hinges.along_draws(gaps, {laws!r})
     both = [(name, robustness.under_law(question, law, kept)) for name, law in {readings!r}]
-    print(robustness.say_verdict(found), robustness.say_without(found), robustness.say_readings(both))
-    print(robustness.say_sensitivity(hinges, True), robustness.say_sensitivity(along, False))
-    print(robustness.table(found))
+    print(sureness.say_verdict(found), sureness.say_without(found), sureness.say_readings(both))
+    print(sureness.say_sensitivity(alone, True), sureness.say_sensitivity(along, False))
+    print(sureness.table(found))
 """
     told = micropython(body)
     here = io.StringIO()

@@ -14,7 +14,7 @@ from distill_lib.scaling.law_draws import draw_published_laws
 from distill_lib.scaling.laws import DistillationLaw, published_law
 from distill_lib.scaling.planning import SCENARIOS, plan, replan
 from distill_lib.scaling.propagation import plan_uncertainty
-from distill_lib.scaling.robustness import QUANTITIES, along_draws
+from distill_lib.scaling.robustness import QUANTITIES
 from distill_lib.scaling.sensitivity import moved_laws
 
 LAW = published_law()
@@ -222,22 +222,6 @@ def test_sensitivities_are_those_of_moving_one_coefficient():
         for one, two in zip(near, far, strict=True):
             once, twice = (abs(replan(p, law).gap - p.gap) for law in (one, two))
             assert twice >= once
-
-
-def test_along_draws_finds_what_an_answer_follows():
-    laws = draw_published_laws(400)
-    values = [3.0 * math.log(law.d1) - 0.1 * math.log(law.supervised.E) for law in laws]
-    plain = [law.to_dict() for law in laws]
-    (symbol, low, high), *others = along_draws(values, plain)
-    assert symbol == "d1"
-    assert "E" in [row[0] for row in others[:3]]
-    entry = paper.coefficients("distillation")["d1"]
-    assert high == pytest.approx(3.0 * math.log(entry.high / entry.value), rel=0.15)
-    assert low < 0.0 < high
-    slope = np.polyfit(np.log([law.d1 for law in laws]), values, 1)[0]
-    ends = np.quantile(np.log([law.d1 for law in laws]), [0.05, 0.5, 0.95], method="closest_observation")
-    assert (low, high) == pytest.approx((slope * (ends[0] - ends[1]), slope * (ends[2] - ends[1])), rel=1e-9)
-    assert along_draws([math.nan] * 400, plain) == []
 
 
 # ---------------------------------------------------------------- one's own law

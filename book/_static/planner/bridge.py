@@ -7,7 +7,8 @@ and go through float(), which reads them exactly, as json.loads does not; they l
 import json
 import math
 
-from distill_lib.scaling import answers, formulas, law_files, robustness, sketches, wording
+from distill_lib.scaling import answers, formulas, law_files, robustness, sketches, sureness, wording
+from distill_lib.scaling.hinges import along_draws, one_by_one
 
 MARK = "\x01"  # before the digits of a number; no text that a person types has it
 
@@ -97,14 +98,14 @@ def sample(request):
 
 def hinges(request):
     """Return what the verdict hangs on, one coefficient at a time, and whether it survives both readings of B'."""
-    rows = robustness.one_by_one(desk.question, desk.kept, request["moved"])
+    rows = one_by_one(desk.question, desk.kept, request["moved"])
     readings = [
         (name, robustness.under_law(desk.question, law, desk.kept)) for name, law in request["readings"]
     ]
     return {
         "sensitivities": rows,
-        "sensitivity": robustness.say_sensitivity(rows, True),
-        "readings": robustness.say_readings(readings),
+        "sensitivity": sureness.say_sensitivity(rows, True),
+        "readings": sureness.say_readings(readings),
     }
 
 
@@ -114,13 +115,13 @@ def sure(request):
     found = robustness.spread(desk.found, point)
     if found is None:
         return None
-    found["settled"] = robustness.settled(found)
-    found["verdict"], found["without_words"] = robustness.say_verdict(found), robustness.say_without(found)
-    found["table"] = robustness.table(found)
+    found["settled"] = sureness.settled(found)
+    found["verdict"], found["without_words"] = sureness.say_verdict(found), sureness.say_without(found)
+    found["table"] = sureness.table(found)
     if not request["published"]:
         gaps = [math.nan if row is None else row["gap"] for row in desk.found]
-        rows = robustness.along_draws(gaps, desk.laws)
-        found["sensitivities"], found["sensitivity"] = rows, robustness.say_sensitivity(rows, False)
+        rows = along_draws(gaps, desk.laws)
+        found["sensitivities"], found["sensitivity"] = rows, sureness.say_sensitivity(rows, False)
     return found
 
 
