@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 import pytest
 import torch
+from tiny import tiny_run
 
-from distill_lib.training.worker import reason
+from distill_lib.scaling.specifications import ModelSpec
+from distill_lib.training import worker
+from distill_lib.training.corpus import Corpus
+from distill_lib.training.model import Decoder
+from distill_lib.training.worker import Task, Worker, reason
 
 
 @pytest.mark.parametrize(
@@ -50,3 +56,16 @@ def test_a_full_disk_is_named_with_how_to_move_the_cache():
 def test_any_other_error_is_told_as_it_is():
     assert reason(KeyError("name")) == "KeyError: 'name'"
     assert reason(ValueError()) == "ValueError: "
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_teacher_logits_are_kept_on_a_cpu_alone(
+    device: str, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(worker, "resolve_device", torch.device)
+    teacher = tiny_run(split="teacher", model=ModelSpec(d_model=128, n_layers=2, seq_len=32))
+    student = tiny_run().distilled_from(teacher)
+    served = Worker(corpus, tmp_path, device, logit_bytes=10**9, save_every=30.0)
+    task = Task(student, keep=False, measured=False, sharing=50)
+    kept = served._kept_logits(task, Decoder(teacher.model))
+    assert (kept is not None) == (device == "cpu")
