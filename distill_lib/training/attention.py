@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Mix values causally; on a CPU written out, elsewhere what PyTorch has for the device.
+    """Mix values causally; on a CPU and in full precision written out, else what PyTorch has for the device.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     Tensor
         Mixed values [B, H, T, head_dim].
     """
-    if q.device.type != "cpu":
+    if q.device.type != "cpu" or torch.bfloat16 in (q.dtype, v.dtype):
         return F.scaled_dot_product_attention(q, k, v, is_causal=True)
     rows = [part.reshape(-1, *part.shape[-2:]) for part in (q, k, v)]
     mixed: Tensor = _WrittenOut.apply(*rows)

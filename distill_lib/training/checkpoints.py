@@ -44,8 +44,8 @@ def checkpoint_path(
     text = ["corpus.py", "language_corpus.py", "sampling.py"]
     losses = ["losses.py", "divergences.py", "sparse_divergences.py", "sparse_teachers.py"]
     own = ["model.py", "trainer.py", "objectives.py", "logit_cache.py", "kept_forms.py", "devices.py"]
-    more = ["together.py", "stack.py", "stack_steps.py", "attention.py", "logit_gradients.py"] if together else []
-    code = code_hash([*own, *losses, *text, *more])
+    stacked = ["together.py", "stack.py", "stack_steps.py", "attention.py", "logit_gradients.py", "replay.py"]
+    code = code_hash([*own, *losses, *text, *(stacked if together else [])])
     key = key_of([spec.spec_hash, corpus_id, code, torch.__version__, device])
     return cache / "checkpoints" / f"{spec.spec_hash}-{key}"
 

@@ -187,7 +187,7 @@ def _belong_together(
     labels: Tensor | None,
     lam: float,
     direction: Direction,
-    ignore_index: int,
+    ignore_index: int | None,
 ) -> Tensor | None:
     """Refuse what does not belong together, and find the positions that count; None for all."""
     if isinstance(teacher_logits, SparseTeacher):
