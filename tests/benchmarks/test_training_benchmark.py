@@ -21,7 +21,10 @@ def test_all_parts_run_and_both_ways_find_the_same_losses():
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     said = done.stdout
-    assert re.search(r"d =  16, N =   6,\d{3}: +[\d.]+ k tokens/s, \d+% of peak", said)
+    speed = r" +[\d.]+ k tokens/s, \d+% of peak"
+    assert re.search(
+        rf"d =  16, N =   6,\d{{3}}: by itself{speed}, four at once{speed}, plain loop{speed}", said
+    )
     assert re.search(r"teacher d =  16: a pass +[\d.]+ us a token, building", said)
     assert "top-  8:    52 bytes a token against 1,024, read in" in said
     assert "grid of 3 runs, 16,384 tokens" in said
