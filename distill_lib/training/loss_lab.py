@@ -205,14 +205,13 @@ def finite_differences(objective: Objective, logits: Tensor, *, step: float = 1e
         The gradient, of the shape of the logits, float64.
     """
     centre = logits.detach().double()
-    gradient = torch.zeros_like(centre)
+    gradient = centre.new_zeros(centre.numel())
     for index in range(centre.numel()):
-        move = torch.zeros_like(centre).reshape(-1)
+        move = torch.zeros_like(gradient)
         move[index] = step
         move = move.reshape(centre.shape)
-        rise = objective(centre + move) - objective(centre - move)
-        gradient.view(-1)[index] = rise / (2.0 * step)
-    return gradient
+        gradient[index] = (objective(centre + move) - objective(centre - move)) / (2.0 * step)
+    return gradient.reshape(centre.shape)
 
 
 def truncated_objectives(teacher_logits: Tensor, k: int) -> dict[str, Objective]:

@@ -124,7 +124,7 @@ def kd_loss(
         distilled = _divergence(student, teacher, tau=tau, direction=direction, beta=beta)
         loss = loss + lam * tau**2 * distilled.mean()
     if lam < 1.0 and targets is not None:
-        loss = loss + (1.0 - lam) * next_token_loss(student, targets)
+        loss = loss + (1.0 - lam) * _cross_entropy(student, targets)
     if lam_z > 0.0 and not empty:
         loss = loss + lam_z * z_loss(student).mean()
     if check and not torch.compiler.is_compiling() and bool(loss.isnan()):
@@ -173,7 +173,7 @@ def loss_parts(
         _check_logits(student_logits, teacher_logits, kept)
     return LossParts(
         divergence=_divergence(student, teacher, tau=tau, direction=direction, beta=beta).sum() / n,
-        next_token=None if targets is None else next_token_loss(student, targets),
+        next_token=None if targets is None else _cross_entropy(student, targets),
         z=z_loss(student).sum() / n,
         teacher_entropy=split.teacher_entropy.sum() / n,
         cross_entropy=split.cross_entropy.sum() / n,
@@ -248,6 +248,10 @@ def next_token_loss(logits: Tensor, labels: Tensor, *, ignore_index: int = -100)
     check_labels(labels, logits.shape[:-1])
     if labels.device.type == "cpu" and not torch.compiler.is_compiling():
         kept_positions(labels, logits.shape, 0.0, ignore_index)
+    return _cross_entropy(logits, labels, ignore_index)
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor, ignore_index: int = -100) -> Tensor:
     labels = labels.long().reshape(-1)
     flat = logits.reshape(-1, logits.shape[-1]).to(working_dtype(logits))
     total = F.cross_entropy(flat, labels, ignore_index=ignore_index, reduction="sum")

@@ -139,8 +139,10 @@ def test_a_log_approaches_the_teachers_entropy():
     assert last.cross_entropy.item() == pytest.approx(last.teacher_entropy.item(), abs=0.02)
 
 
-def test_finite_differences_of_a_square():
+@pytest.mark.parametrize("turned", [False, True])
+def test_finite_differences_of_a_square(turned: bool):
     z = torch.tensor([[1.0, -2.0], [0.5, 3.0]])
+    z = z.T if turned else z
     found = lab.finite_differences(lambda x: (x**2).sum(), z)
     assert found.dtype == torch.float64
     torch.testing.assert_close(found, 2.0 * z.double(), atol=1e-8, rtol=0)
