@@ -3,9 +3,11 @@
 Beside ``smoke.csv`` lies ``smoke.measures.csv``, written with each row and hashed in the same manifest. It is
 long: one line for each run, way of sorting its held-out positions, and bin. Each line says how many positions
 fell into the bin and what the model did there in the mean. The columns are described in ``data/README.md``.
+Runs go by the hash of their specification, which is a quarter of their name; the table beside has both.
 """
 
 import io
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -75,13 +77,17 @@ class Bin:
     kl_teacher: float | None = None
 
 
-COLUMNS = ("run", *(field.name for field in fields(Bin)))
+#: Columns of the file. Older files have ``run``, the name, in place of ``spec_hash``, which it ends with.
+COLUMNS = ("spec_hash", *(field.name for field in fields(Bin)))
+_HEADER = ",".join(COLUMNS) + "\n"
+_OLDER = ",".join(("run", *COLUMNS[1:])) + "\n"
 #: Means of a bin, with and without a teacher.
 MEANS = ("confidence", "accuracy", "loss")
 MEANS_TEACHER = ("confidence_teacher", "agreement", "loss_teacher", "kl_teacher")
 
 _SHARE = pa.Check.in_range(0, 1, error="expected a share in [0, 1]")
 _NOT_NEGATIVE = pa.Check.greater_than_or_equal_to(0, error="expected a value of 0 or more")
+_HASH = pa.Check.str_matches(r"^[0-9a-f]{12}$", error="expected 12 hex digits")
 _BY = pa.Check.isin(list(BINS_BY), error=f"expected one of {', '.join(BINS_BY)}")
 _CHECKS: dict[str, list[pa.Check]] = {
     "bin": [_NOT_NEGATIVE],
@@ -93,7 +99,7 @@ _CHECKS: dict[str, list[pa.Check]] = {
 
 SCHEMA = pa.DataFrameSchema(
     {
-        "run": pa.Column("string", coerce=True),
+        "spec_hash": pa.Column("string", _HASH, coerce=True),
         "by": pa.Column("string", _BY, coerce=True),
         "bin": pa.Column("int64", _CHECKS["bin"], coerce=True),
         "count": pa.Column("float64", _CHECKS["count"], coerce=True),
@@ -118,20 +124,56 @@ def read_measures(table: Path | str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row for each run, way of sorting and bin; columns as in `COLUMNS`.
+        One row for each run of the table, way of sorting and bin: ``run``, its name, and all but the first of
+        `COLUMNS`.
 
     Raises
     ------
     FileNotFoundError
-        If the table has none beside it: older tables do not.
+        If the table has none beside it, as older tables do not, or is not there itself.
     RunsTableError
         If a line is torn, a value is not what its column holds, or a run lacks a bin.
     """
     path = runs.measures_path(table)
-    return _parse(path.read_text(encoding="utf-8"), path.name)
+    frame = _parse(by_hash(path.read_text(encoding="utf-8"), path.name), path.name)
+    rows = runs.read(table)
+    names = dict(zip(rows["spec_hash"], rows["run"], strict=True))
+    # One run without a row can be there: it was measured, and its sweep was killed before the row was written.
+    frame.insert(0, "run", frame.pop("spec_hash").map(names).astype("string"))
+    return frame[frame["run"].notna()].reset_index(drop=True)
 
 
-def append_measures(table: Path | str, run: str, bins: Iterable[Bin]) -> None:
+def by_hash(content: str, source: str) -> str:
+    """Let runs go by their hash, in a file that may be an older one where they go by their name.
+
+    Parameters
+    ----------
+    content : str
+        The file, as text.
+    source : str
+        What to call it in an error.
+
+    Returns
+    -------
+    str
+        The same with the columns of today; what is so already is returned as it is.
+
+    Raises
+    ------
+    RunsTableError
+        If it has other columns.
+    """
+    header, newline, rest = content.partition("\n")
+    if header + newline == _HEADER:
+        return content
+    if header + newline != _OLDER:
+        raise runs.RunsTableError(
+            f"{source}: columns {header.replace(',', ', ')}; expected {', '.join(COLUMNS)}: move it away"
+        )
+    return _HEADER + re.sub(r"^[^,\n]*-([0-9a-f]{12}),", r"\1,", rest, flags=re.M)
+
+
+def append_measures(table: Path | str, spec_hash: str, bins: Iterable[Bin]) -> None:
     """Write the bins of one run beside its table, whole and durably, in place of what the run had there.
 
     To be called before the run's row is appended: a sweep killed between the two repeats the run.
@@ -140,8 +182,8 @@ def append_measures(table: Path | str, run: str, bins: Iterable[Bin]) -> None:
     ----------
     table : Path or str
         The runs table.
-    run : str
-        Name of the run.
+    spec_hash : str
+        Hash of the run's specification.
     bins : iterable of Bin
         All bins of each way of sorting.
 
@@ -156,22 +198,19 @@ def append_measures(table: Path | str, run: str, bins: Iterable[Bin]) -> None:
 
     path = runs.measures_path(table)
     path.parent.mkdir(parents=True, exist_ok=True)
-    header = ",".join(COLUMNS) + "\n"
-    frame = pd.DataFrame([{"run": run} | asdict(one) for one in bins], columns=list(COLUMNS))
+    frame = pd.DataFrame([{"spec_hash": spec_hash} | asdict(one) for one in bins], columns=list(COLUMNS))
     # Six digits are far below the error that the finite sample leaves.
     added = frame.to_csv(index=False, header=False, float_format="%.6g", lineterminator="\n")
-    _parse(header + added, path.name)
+    _parse(_HEADER + added, path.name)
     with FileLock(path.with_name(f".{path.name}.lock")):
-        content = path.read_text(encoding="utf-8") if path.exists() else header
-        if not content.startswith(header):
-            raise runs.RunsTableError(f"{path.name}: its columns are not {header.strip()}: move it away")
+        content = by_hash(path.read_text(encoding="utf-8"), path.name) if path.exists() else _HEADER
         if not content.endswith("\n"):
             raise runs.RunsTableError(f"{path.name}: its last line is torn: restore it, or move it away")
         lines = content.splitlines(keepends=True)
-        own = [number for number, line in enumerate(lines) if line.startswith(f"{run},")]
+        own = [number for number, line in enumerate(lines) if line.startswith(f"{spec_hash},")]
         # In the same place: a run that is repeated to the bit then leaves the file, and its hash, as they were.
         before = lines[: own[0]] if own else lines
-        after = [line for line in lines[len(before) :] if not line.startswith(f"{run},")]
+        after = [line for line in lines[len(before) :] if not line.startswith(f"{spec_hash},")]
         runs.replace_file(path, "".join([*before, added, *after]))
 
 
@@ -206,17 +245,13 @@ def _parse(content: str, source: str) -> pd.DataFrame:
     if torn is not None:
         raise runs.RunsTableError(f"{source}: {torn}; distill_lib.runs.repair(path) sets it aside")
     frame = pd.read_csv(io.StringIO(content), dtype="string", keep_default_na=False, na_values=[""])
-    if tuple(frame.columns) != COLUMNS:
-        raise runs.RunsTableError(
-            f"{source}: columns {', '.join(frame.columns)}; expected {', '.join(COLUMNS)}"
-        )
     try:
         typed = SCHEMA.validate(frame, lazy=True)
     except SchemaErrors as error:
         case = error.failure_cases.iloc[0]
         place = f"column {case['column']}" + ("" if pd.isna(case["index"]) else f", row {int(case['index'])}")
         raise runs.RunsTableError(f"{source}: {place}: {case['failure_case']}; {case['check']}") from None
-    for (run, by), part in typed.groupby(["run", "by"], sort=False):
+    for (run, by), part in typed.groupby(["spec_hash", "by"], sort=False):
         wanted = BINS_BY[str(by)]
         if part["bin"].tolist() != list(range(wanted)):
             raise runs.RunsTableError(
@@ -227,6 +262,6 @@ def _parse(content: str, source: str) -> pd.DataFrame:
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise runs.RunsTableError(
-            f"{source}: row {row} ({typed['run'].iloc[row]}): a bin has means exactly if it is not empty"
+            f"{source}: row {row} ({typed['spec_hash'].iloc[row]}): a bin has means exactly if it is not empty"
         )
     return typed

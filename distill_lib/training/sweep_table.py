@@ -90,7 +90,7 @@ class SweepTable:
             teachers = self.rows | {oracle.spec_hash: truth}
         bins = [Bin(**one) for one in measures.pop("bins", ())]
         if bins:
-            append_measures(self._path, spec.run, bins)
+            append_measures(self._path, spec.spec_hash, bins)
         row = row_of(spec, measures, teachers) | {"corpus": self._corpus.id, "commit": self._commit}
         runs.append(self._path, row)
         self.rows[spec.spec_hash] = row

@@ -54,8 +54,9 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, pd.D
                 rows.append((student("top" + name, **top), 0.5, True))
                 rows.append((student("half" + name, **plain | {"lam": 0.5}), 0.9, True))
                 rows.append((row("supervised" + name, split="student", **same), 0.25, False))
-    for content, shift, teacher in rows:
-        append_measures(table, content["run"], bins(shift, teacher))
+    for number, (content, shift, teacher) in enumerate(rows):
+        content["spec_hash"] = f"{number:012x}"
+        append_measures(table, content["spec_hash"], bins(shift, teacher))
         runs_module.append(table, content)
     return runs_module.read(table), read_measures(table)
 
