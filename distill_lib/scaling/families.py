@@ -25,8 +25,10 @@ import numpy as np
 
 from distill_lib import paper
 from distill_lib.scaling import _checks, answers, formulas
+from distill_lib.scaling.family_answers import family_plan
 from distill_lib.scaling.family_plans import FamilyPlan
-from distill_lib.scaling.family_search import Family
+from distill_lib.scaling.family_search import best_of, designed
+from distill_lib.scaling.family_students import Family
 from distill_lib.scaling.laws import DistillationLaw
 from distill_lib.scaling.questions import SCENARIOS, Teacher, checked_law, checked_range, checked_teachers
 
@@ -156,8 +158,9 @@ def plan_family(
     )
     known = {"scenario": scenario, "vocabulary": size[1], "law": family.law}
     rows = None if teachers is None else checked_teachers(teachers)
-    found = family.designed() if rows is None else family.best_of(known | {"teachers": rows})
-    return family.plan(
+    found = designed(family) if rows is None else best_of(family, known | {"teachers": rows})
+    return family_plan(
+        family,
         found,
         law=checked,
         scenario=scenario,
