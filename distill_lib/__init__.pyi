@@ -54,7 +54,9 @@ from .scaling.planning import plan_map as plan_map
 from .scaling.planning import replan as replan
 from .scaling.prices import price_list as price_list
 from .scaling.propagation import plan_uncertainty as plan_uncertainty
+from .scaling.saved import SavedFit as SavedFit
 from .scaling.saved import load_draws as load_draws
+from .scaling.saved import load_fit as load_fit
 from .scaling.saved import load_law as load_law
 from .scaling.saved import load_reach as load_reach
 from .scaling.saved import save_fit as save_fit

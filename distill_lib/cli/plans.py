@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -136,7 +137,7 @@ def plan(
             "nothing to plan for; give --budget, such as 1e22 or 64xH100x14d, or --target, a loss"
         )
     known = None if teachers is None else read_teachers(teachers)
-    chosen, options, laws = _law(law, reading)
+    chosen, options, laws, warned = _law(law, reading)
     if accuracy is not None:
         options["accuracy"] = parse_share(accuracy, "--accuracy")
     sizes = [parse_quantity(each, "N", "--student (N_S)") for each in student]
@@ -180,7 +181,7 @@ def plan(
         notes.append(
             f"{law.name} holds no draws, so no intervals: fit again with --bootstrap 400 --save {law.name}"
         )
-    notes += _status(law)
+    notes += warned
     report = _report(found, unsure, fleet, top_k, notes)
     if plot is not None and isinstance(found, dl.Plan):
         found.plot()[0].savefig(plot)
@@ -218,27 +219,27 @@ def _means(budget: str | None, gpus: str | None, utilisation: str) -> tuple[Flee
     return None, None if budget is None else parse_quantity(budget, "C", "--budget")
 
 
-def _law(path: Path | None, reading: Reading | None) -> tuple[Any, dict[str, Any], list[Any]]:
-    """Return the law to plan with, what is known of its reach, and the draws that were saved with it."""
+def _law(path: Path | None, reading: Reading | None) -> tuple[Any, dict[str, Any], Sequence[Any], list[str]]:
+    """Return the law to plan with, what is known of its reach, the draws saved with it, and what its fit warns of."""
     import distill_lib as dl
 
     if path is None:
-        return dl.published_law((reading or Reading.reconciled).value), {}, []
-    from distill_lib.scaling.saved import load_draws, load_law, load_reach
-
+        return dl.published_law((reading or Reading.reconciled).value), {}, (), []
     if reading is not None:
         raise ValueError(
             f"--reading {reading.value} is a way to read the published law; leave it out with --law"
         )
-    law = load_law(path)
-    if not isinstance(law, dl.DistillationLaw):
+    saved = dl.load_fit(path)
+    if not isinstance(saved.law, dl.DistillationLaw):
         raise ValueError(
             f"{path.name} holds a supervised law, and a plan needs that of students too; save one with: "
             f"distill-lib fit students.csv --distillation --supervised {path.name} --save law.json"
         )
-    reach = load_reach(path)
+    reach = saved.reach
     options = {"fitted_range": reach.fitted_range, "accuracy": reach.mean_error}
-    return law, options, load_draws(path)
+    trusted = reach.status.startswith("trustworthy")
+    warned = [] if trusted else [f"The fit of {path.name} says of itself: {reach.status}"]
+    return saved.law, options, saved.draws, warned
 
 
 def _refuse(wrong: dict[str, bool], whose: str, where: str) -> None:
@@ -265,16 +266,6 @@ def _family(
     notes = [say_readings(found)] if found else []
     notes.append("Intervals are of single plans: ask each student's own, with its share of the teacher.")
     return dl.plan_family(sizes, law=law, **asked), notes
-
-
-def _status(path: Path | None) -> list[str]:
-    """Return a warning where the fit of one's own law is not to be trusted."""
-    if path is None:
-        return []
-    from distill_lib.scaling.saved import load_reach
-
-    status = load_reach(path).status
-    return [] if status.startswith("trustworthy") else [f"The fit of {path.name} says of itself: {status}"]
 
 
 def _report(

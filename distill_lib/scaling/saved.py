@@ -65,60 +65,6 @@ def save_fit(
     return path
 
 
-def load_law(path: str | Path) -> SupervisedLaw | DistillationLaw:
-    """Read the law of a saved fit.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-
-    Returns
-    -------
-    SupervisedLaw or DistillationLaw
-        The law.
-
-    Raises
-    ------
-    ValueError
-        If the file is no saved law, saying why.
-    FileNotFoundError
-        If there is no such file.
-    """
-    content = _content(Path(path))
-    kinds: dict[str, type[SupervisedLaw | DistillationLaw]] = {
-        "supervised": SupervisedLaw,
-        "distillation": DistillationLaw,
-    }
-    try:
-        return kinds[content["kind"]].from_dict(content["law"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{Path(path).name} holds no law: {error}; save one with: distill-lib fit ... --save"
-        ) from None
-
-
-def load_draws(path: str | Path) -> list[SupervisedLaw | DistillationLaw]:
-    """Read the laws of the resamples that were saved with a fit.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-
-    Returns
-    -------
-    list of SupervisedLaw or DistillationLaw
-        Empty if none were saved.
-    """
-    law = load_law(path)
-    rows = _content(Path(path)).get("draws", [])
-    if isinstance(law, DistillationLaw):
-        base = law.supervised.to_dict()
-        return [DistillationLaw.from_dict({"supervised": base, **row}) for row in rows]
-    return [SupervisedLaw.from_dict(row) for row in rows]
-
-
 @dataclass(frozen=True)
 class Reach:
     """How far a saved law can be trusted.
@@ -138,6 +84,93 @@ class Reach:
     status: str
 
 
+@dataclass(frozen=True)
+class SavedFit:
+    """What a saved fit holds, read at once.
+
+    Parameters
+    ----------
+    law : SupervisedLaw or DistillationLaw
+        The law.
+    draws : tuple of SupervisedLaw or DistillationLaw
+        The laws of its resamples; empty if none were saved.
+    reach : Reach
+        How far the law can be trusted.
+    """
+
+    law: SupervisedLaw | DistillationLaw
+    draws: tuple[SupervisedLaw | DistillationLaw, ...]
+    reach: Reach
+
+
+def load_fit(path: str | Path) -> SavedFit:
+    """Read all that a saved fit holds: its law, the laws of its resamples, and how far it can be trusted.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    SavedFit
+        The law, its draws and its reach, as far as the file has them.
+
+    Raises
+    ------
+    ValueError
+        If the file is no saved law, or its draws are none, or its ranges or its error are no numbers, saying why.
+    FileNotFoundError
+        If there is no such file.
+    """
+    path = Path(path)
+    content = _content(path)
+    law = _law(content, path.name)
+    return SavedFit(law, _draws(content, law, path.name), _reach(content, path.name))
+
+
+def load_law(path: str | Path) -> SupervisedLaw | DistillationLaw:
+    """Read the law of a saved fit, and nothing else.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    SupervisedLaw or DistillationLaw
+        The law.
+
+    Raises
+    ------
+    ValueError
+        If the file is no saved law, saying why.
+    FileNotFoundError
+        If there is no such file.
+    """
+    path = Path(path)
+    return _law(_content(path), path.name)
+
+
+def load_draws(path: str | Path) -> list[SupervisedLaw | DistillationLaw]:
+    """Read the laws of the resamples that were saved with a fit.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    list of SupervisedLaw or DistillationLaw
+        Those of ``load_fit``; empty if none were saved.
+    """
+    path = Path(path)
+    content = _content(path)
+    return list(_draws(content, _law(content, path.name), path.name))
+
+
 def load_reach(path: str | Path) -> Reach:
     """Read how far the law of a saved fit can be trusted.
 
@@ -149,26 +182,49 @@ def load_reach(path: str | Path) -> Reach:
     Returns
     -------
     Reach
-        Its ranges, its mean error and its status, as far as the file has them.
-
-    Raises
-    ------
-    ValueError
-        If the file is no saved law, or its ranges or its error are no numbers.
-    FileNotFoundError
-        If there is no such file.
+        That of ``load_fit``, as far as the file has it.
     """
-    load_law(path)
-    content = _content(Path(path))
+    path = Path(path)
+    content = _content(path)
+    _law(content, path.name)
+    return _reach(content, path.name)
+
+
+def _law(content: Mapping[str, Any], name: str) -> SupervisedLaw | DistillationLaw:
+    kinds: dict[str, type[SupervisedLaw | DistillationLaw]] = {
+        "supervised": SupervisedLaw,
+        "distillation": DistillationLaw,
+    }
+    try:
+        return kinds[content["kind"]].from_dict(content["law"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{name} holds no law: {error}; save one with: distill-lib fit ... --save") from None
+
+
+def _draws(
+    content: Mapping[str, Any], law: SupervisedLaw | DistillationLaw, name: str
+) -> tuple[SupervisedLaw | DistillationLaw, ...]:
+    """Return the laws of the resamples; those of a distillation fit may leave out a supervised law that all share."""
+    shared = {"supervised": law.supervised.to_dict()} if isinstance(law, DistillationLaw) else {}
+    try:
+        return tuple(type(law).from_dict(shared | row) for row in content.get("draws", []))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} holds a draw that is no law: {error}; save the law again with: distill-lib fit ... --save"
+        ) from None
+
+
+def _reach(content: Mapping[str, Any], name: str) -> Reach:
     try:
         ranges = {
-            name: (float(low), float(high)) for name, (low, high) in content.get("fitted_range", {}).items()
+            quantity: (float(low), float(high))
+            for quantity, (low, high) in content.get("fitted_range", {}).items()
         }
         error = content.get("mean_error")
         return Reach(ranges, None if error is None else float(error), str(content.get("status", "")))
     except (AttributeError, TypeError, ValueError) as fault:
         raise ValueError(
-            f"{Path(path).name} does not say what it was fitted on: {fault}; save the law again with: "
+            f"{name} does not say what it was fitted on: {fault}; save the law again with: "
             "distill-lib fit ... --save"
         ) from None
 

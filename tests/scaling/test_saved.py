@@ -7,7 +7,7 @@ import pytest
 
 from distill_lib.scaling.fitting import fit_distillation_law, fit_supervised_law
 from distill_lib.scaling.laws import published_law
-from distill_lib.scaling.saved import load_draws, load_law, load_reach, save_fit
+from distill_lib.scaling.saved import Reach, load_draws, load_fit, load_law, load_reach, save_fit
 
 LAW = published_law()
 
@@ -43,6 +43,9 @@ def test_a_distillation_law_comes_back_with_its_draws(tmp_path, both):
     path = save_fit(tmp_path / "law.json", fit, boot)
     assert load_law(path) == fit.law
     assert load_draws(path) == boot.laws()
+    at_once = load_fit(path)
+    assert (at_once.law, list(at_once.draws)) == (fit.law, boot.laws())
+    assert at_once.reach == load_reach(path)
     assert (load_draws(path)[1].supervised == first.law) is (not both)
 
 
@@ -84,3 +87,27 @@ def test_its_reach_comes_back(tmp_path):
             ValueError, match=r"law.json does not say what it was fitted on: .*; save the law again"
         ):
             load_reach(path)
+
+
+def test_what_a_file_does_not_tell_is_left_open(tmp_path):
+    path = tmp_path / "bare.json"
+    bare = {"format": "distill-lib law 1", "kind": "distillation", "law": LAW.to_dict()}
+    path.write_text(json.dumps(bare))
+    found = load_fit(path)
+    assert (found.law.to_dict(), found.draws) == (LAW.to_dict(), ())
+    assert found.reach == Reach({}, None, "")
+    for broken, words in (([{"A": 1.0}], "missing: "), ([3], "unsupported operand"), (7, "not iterable")):
+        path.write_text(json.dumps(bare | {"draws": broken}))
+        with pytest.raises(
+            ValueError, match=f"bare.json holds a draw that is no law: .*{words}.*; save the law"
+        ):
+            load_fit(path)
+        assert load_law(path) == found.law
+
+
+def test_a_file_is_read_once(tmp_path, monkeypatch):
+    path, read = save_fit(tmp_path / "law.json", supervised()), []
+    whole = type(path).read_text
+    monkeypatch.setattr(type(path), "read_text", lambda self, **how: read.append(self) or whole(self, **how))
+    load_fit(path)
+    assert read == [path]

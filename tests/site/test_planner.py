@@ -472,7 +472,7 @@ def test_a_law_of_ones_own_is_planned_with(planner, tmp_path, monkeypatch, capsy
     assert "mine.json without its 21 resamples" in again.text_content(".pl-sure-verdict")
     assert again.is_hidden("#pl-link-note")
     assert again.is_hidden(".pl-intervals")
-    assert copied(again, "Copy Python", "Call").endswith("print(plan.uncertainty(load_draws(fit)))\n")
+    assert copied(again, "Copy Python", "Call").endswith("print(plan.uncertainty(fit.draws))\n")
 
 
 @pytest.mark.parametrize(

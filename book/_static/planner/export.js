@@ -22,21 +22,19 @@ export function pythonCall(state, question, plan, found) {
   if (question.students_sharing !== 1) words.push(`students_sharing=${exact(question.students_sharing)}`);
   if (question.inference_tokens) words.push(`inference_tokens=${exact(question.inference_tokens)}`);
   if (state.reading === "printed") words.push('law=dl.published_law("printed")');
-  const imports = ["import distill_lib as dl"];
   const lines = [];
   if (state.reading === "file") {
-    imports.push("from distill_lib.scaling.saved import load_draws, load_law, load_reach");
-    lines.push(`fit = ${JSON.stringify(state.file.name)}`, "reach = load_reach(fit)");
-    words.push("law=load_law(fit)", "fitted_range=reach.fitted_range");
-    if (state.accuracy === null) words.push("accuracy=reach.mean_error");
+    lines.push(`fit = dl.load_fit(${JSON.stringify(state.file.name)})`);
+    words.push("law=fit.law", "fitted_range=fit.reach.fitted_range");
+    if (state.accuracy === null) words.push("accuracy=fit.reach.mean_error");
   }
   if (state.accuracy !== null) words.push(`accuracy=${exact(state.accuracy)}`);
   lines.push(`plan = dl.plan(${words.join(", ")})`, "print(plan)");
   const own = state.reading === "file";
   const alone = found?.none && (!own || state.file.draws.length); // no other law has an answer
   if (!own && !alone) lines.push("print(plan.uncertainty())");
-  if (own && !alone && state.file.resamples) lines.push("print(plan.uncertainty(load_draws(fit)))");
-  return `${imports.join("\n")}\n\n${lines.join("\n")}\n`;
+  if (own && !alone && state.file.resamples) lines.push("print(plan.uncertainty(fit.draws))");
+  return `import distill_lib as dl\n\n${lines.join("\n")}\n`;
 }
 
 const quoted = (text) => (/^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
