@@ -3,10 +3,11 @@
 All panels are read alike: a dot for each bin of confidence, its area by the share of positions in the bin;
 on the diagonal a model is as sure as it should be. The line leaves out bins of less than 30 positions. Runs of
 one panel and colour (seeds, and whatever else the caller leaves in) are pooled, weighted by positions; the
-errors written in a panel are means over these runs.
+errors written over a panel are means over these runs.
 
 Figures 43 to 46 show students at 20 tokens per parameter, and differ in whose confidence makes the bins and in
-what is held against it; 47 to 50 show the same of the students trained on the most tokens.
+what is held against it; 47 to 50 show the same of the students trained on the most tokens. A student that has one
+length only, to a tenth of its tokens, is in the first of these alone; its place in the others says so.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ TARGETS = {
 
 _COLUMNS = 4
 _ENOUGH = 30  # positions of a bin that the line goes through: with fewer it would show chance
+_LONGER = 1.1  # times the tokens from which on a longer run is one
 _PANEL_TITLES = {"N": "student", "N_T": "teacher"}
 
 
@@ -69,6 +71,17 @@ def fig42_teacher_calibration(runs: pd.DataFrame, measures: pd.DataFrame) -> tup
     return fig, axes
 
 
+# What stands over the bins of Figures 43 to 46, and of 47 to 50 in the same order.
+_HEIGHTS = {43: "accuracy", 44: "agreement", 45: "confidence_teacher", 46: "confidence"}
+
+_LABELS = {
+    "accuracy": ("Student's confidence (share)", "Accuracy on data (share)"),
+    "agreement": ("Student's confidence (share)", "Agreement with teacher (share)"),
+    "confidence_teacher": ("Student's confidence (share)", "Teacher's confidence (share)"),
+    "confidence": ("Teacher's confidence (share)", "Student's confidence (share)"),
+}
+
+
 def fig43_student_calibration(
     runs: pd.DataFrame, measures: pd.DataFrame, *, panels: Panels = "N"
 ) -> tuple[Figure, np.ndarray]:
@@ -97,7 +110,7 @@ def fig43_student_calibration(
     ValueError
         If no student has measures.
     """
-    return _students(runs, measures, panels, "20 per parameter", "accuracy")
+    return _students(43, runs, measures, panels)
 
 
 def fig44_student_against_top_token(
@@ -124,7 +137,7 @@ def fig44_student_against_top_token(
     ValueError
         If no student has measures.
     """
-    return _students(runs, measures, panels, "20 per parameter", "agreement")
+    return _students(44, runs, measures, panels)
 
 
 def fig45_teacher_within_student_bins(
@@ -150,7 +163,7 @@ def fig45_teacher_within_student_bins(
     ValueError
         If no student has measures.
     """
-    return _students(runs, measures, panels, "20 per parameter", "confidence_teacher")
+    return _students(45, runs, measures, panels)
 
 
 def fig46_student_within_teacher_bins(
@@ -176,7 +189,7 @@ def fig46_student_within_teacher_bins(
     ValueError
         If no student has measures.
     """
-    return _students(runs, measures, panels, "20 per parameter", "confidence")
+    return _students(46, runs, measures, panels)
 
 
 def fig47_student_calibration_after_more(
@@ -200,9 +213,9 @@ def fig47_student_calibration_after_more(
     Raises
     ------
     ValueError
-        If no student has measures.
+        If no student has measures, or none was trained for longer than in Figure 43.
     """
-    return _students(runs, measures, panels, "most", "accuracy")
+    return _students(47, runs, measures, panels)
 
 
 def fig48_student_against_top_token_after_more(
@@ -226,9 +239,9 @@ def fig48_student_against_top_token_after_more(
     Raises
     ------
     ValueError
-        If no student has measures.
+        If no student has measures, or none was trained for longer than in Figure 44.
     """
-    return _students(runs, measures, panels, "most", "agreement")
+    return _students(48, runs, measures, panels)
 
 
 def fig49_teacher_within_student_bins_after_more(
@@ -252,9 +265,9 @@ def fig49_teacher_within_student_bins_after_more(
     Raises
     ------
     ValueError
-        If no student has measures.
+        If no student has measures, or none was trained for longer than in Figure 45.
     """
-    return _students(runs, measures, panels, "most", "confidence_teacher")
+    return _students(49, runs, measures, panels)
 
 
 def fig50_student_within_teacher_bins_after_more(
@@ -278,33 +291,31 @@ def fig50_student_within_teacher_bins_after_more(
     Raises
     ------
     ValueError
-        If no student has measures.
+        If no student has measures, or none was trained for longer than in Figure 46.
     """
-    return _students(runs, measures, panels, "most", "confidence")
-
-
-_LABELS = {
-    "accuracy": ("Student's confidence (share)", "Accuracy on data (share)"),
-    "agreement": ("Student's confidence (share)", "Agreement with teacher (share)"),
-    "confidence_teacher": ("Student's confidence (share)", "Teacher's confidence (share)"),
-    "confidence": ("Teacher's confidence (share)", "Student's confidence (share)"),
-}
+    return _students(50, runs, measures, panels)
 
 
 @styled
 def _students(
-    runs: pd.DataFrame, measures: pd.DataFrame, panels: Panels, tokens: Tokens, outcome: str
+    number: int, runs: pd.DataFrame, measures: pd.DataFrame, panels: Panels
 ) -> tuple[Figure, np.ndarray]:
     """Draw one of Figures 43 to 50."""
     if panels not in _PANEL_TITLES:
         raise ValueError(f'panels={panels!r}: one of "N" and "N_T" is expected')
+    first = number if number in _HEIGHTS else number - len(_HEIGHTS)
+    tokens: Tokens = "20 per parameter" if number == first else "most"
     students = _measured(distilled_students(runs, tokens), measures, "distilled students")
     students = students[students[panels].notna()]  # an oracle has no size
-    fig, axes = _panels(students, panels, _PANEL_TITLES[panels])
+    drawn = np.full(len(students), True) if number == first else _longer(students, runs, first)
+    outcome = _HEIGHTS[first]
     by = "confidence_teacher" if outcome == "confidence" else "confidence"
-    for ax, (_, in_panel) in zip(axes.flat, students.groupby(panels), strict=False):
-        lines = 0
-        for target, (colour, marker) in TARGETS.items():
+    fig, axes = _panels(students, panels, _PANEL_TITLES[panels])
+    for ax, (size, _) in zip(axes.flat, students.groupby(panels), strict=False):
+        in_panel = students[drawn & (students[panels] == size)]
+        if in_panel.empty:
+            _point_to(ax, f"not trained\nfor longer:\nsee Figure {first}")
+        for place, (target, (colour, marker)) in enumerate(TARGETS.items()):
             rows = in_panel[in_panel["target"] == target]
             if rows.empty:
                 continue
@@ -315,8 +326,7 @@ def _students(
             ]
             stored = {"accuracy": "ece", "agreement": "ece_teacher"}.get(outcome)
             error = rows[stored].mean() if stored else float(np.mean(errors))
-            _write_error(ax, lines, error, colour, above=outcome in ("accuracy", "confidence_teacher"))
-            lines += 1
+            _write_error(ax, place, error, colour)
     handles = [
         plt.Line2D([], [], color=colour, marker=marker, lw=1, label=f"trained on {target}")
         for target, (colour, marker) in TARGETS.items()
@@ -327,6 +337,18 @@ def _students(
     fig.supxlabel(x, fontsize=10)
     fig.supylabel(y, fontsize=10)
     return fig, axes
+
+
+def _longer(students: pd.DataFrame, runs: pd.DataFrame, first: int) -> np.ndarray:
+    """Say which students have more tokens than those of their size in an earlier figure [n]."""
+    before = distilled_students(runs).groupby("N")["D"].max()
+    longer = students["D"].to_numpy() > _LONGER * students["N"].map(before).to_numpy()
+    if not longer.any():
+        raise ValueError(
+            f"runs holds {len(students)} distilled students, none of them trained for longer than those of "
+            f"Figure {first}: give a table where some are, or draw that figure"
+        )
+    return longer
 
 
 def distilled_students(runs: pd.DataFrame, tokens: Tokens = "20 per parameter") -> pd.DataFrame:
@@ -412,7 +434,7 @@ def _panels(rows: pd.DataFrame, column: str, role: str) -> tuple[Figure, np.ndar
     for ax, size in zip(axes.flat, sizes, strict=False):
         tokens = sorted(rows.loc[rows[column] == size, "D"].unique())
         words = count(tokens[0]) if len(tokens) == 1 else f"{count(tokens[0])} to {count(tokens[-1])}"
-        ax.set_title(f"{role} {count(size)}\n$D$ = {words}", fontsize=9.5)
+        ax.set_title(f"{role} {count(size)}\n$D$ = {words}", fontsize=9.5, pad=17)
         ax.plot([0, 1], [0, 1], ":", color="#555555", lw=1.2, zorder=0)
         ax.set(xlim=(0, 1), ylim=(0, 1), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1], aspect="equal")
     for ax in axes.flat[len(sizes) :]:
@@ -429,10 +451,17 @@ def _reliability(ax: Axes, bins: pd.DataFrame, x: str, y: str, colour: str, mark
     ax.scatter(means[x], means[y], s=4 + 220 * share, marker=marker, color=colour, alpha=0.75, lw=0, zorder=3)
 
 
-def _write_error(ax: Axes, line: int, error: float, colour: str, above: bool = True) -> None:
-    """Write an error where the dots of this kind of panel are not: above the diagonal or below."""
-    x, y = (0.05, 0.93 - 0.1 * line) if above else (0.96, 0.15 - 0.1 * line)
+def _write_error(ax: Axes, place: int, error: float, colour: str) -> None:
+    """Write an error over the panel, the first at its left, the second at its right, where no dot can be."""
     ax.text(
-        x, y, f"ECE {100 * error:.1f} %", color=colour, fontsize=8.5, transform=ax.transAxes,
-        ha="left" if above else "right", va="top",
+        place, 1.03, f"ECE {100 * error:.1f} %", color=colour, fontsize=8.5, transform=ax.transAxes,
+        ha="right" if place else "left", va="bottom",
     )  # fmt: skip
+
+
+def _point_to(ax: Axes, words: str) -> None:
+    """Say in an empty panel where to look."""
+    for line in ax.lines:
+        line.remove()
+    ax.axis("off")
+    ax.text(0.5, 0.5, words, ha="center", va="center", fontsize=9.5, color="#555555", transform=ax.transAxes)

@@ -109,6 +109,20 @@ def test_the_other_way_round_the_teachers_bins_are_taken(tables, draw):
         np.testing.assert_allclose(dots(ax, TOP), np.stack([0.9 * sure, sure], axis=1), rtol=1e-5)
 
 
+def test_a_student_that_was_not_trained_for_longer_is_left_to_the_earlier_figure(tables):
+    runs, measures = tables
+    shorter = runs[(runs["N"] == SIZES[0]) | (runs["D"] < 50 * runs["N"])]
+    _, axes = calibration.fig47_student_calibration_after_more(shorter, measures)
+    longer, same = axes.flat
+    assert len(dots(longer, TOP)) > 0
+    assert same.get_title().startswith("student 12.4k")
+    assert words(same) == ["not trained\nfor longer:\nsee Figure 43"]
+    assert not same.collections
+    assert not same.lines
+    with pytest.raises(ValueError, match="none of them trained for longer than those of Figure 45"):
+        calibration.fig49_teacher_within_student_bins_after_more(runs[runs["D"] < 50 * runs["N"]], measures)
+
+
 def test_teachers_have_a_panel_of_their_own(tables):
     _, axes = calibration.fig42_teacher_calibration(*tables)
     assert axes.shape == (1, 1)
