@@ -1,6 +1,6 @@
 """How fast models are trained: against the machine's matrix products, and a grid against a plain loop.
 
-Run it from the repository: ``python benchmarks/training.py``; about ten minutes on two idle cores. Five parts:
+Run it from the repository: ``python benchmarks/training.py``; about ten minutes on two idle cores. Six parts:
 
 - *rungs*: tokens per second in one thread at each width, of one run, of several at once and of the plain loop, and
   the share of the measured peak of matrix products that their counted FLOPs are;
@@ -9,6 +9,8 @@ Run it from the repository: ``python benchmarks/training.py``; about ten minutes
   kept as they are;
 - *together*: processor time of a step by itself, and as one of several of one shape at once, supervised and with
   kept teacher logits, in turns;
+- *compiled*: the same step with its passes under ``torch.compile``, how long that takes to compile, and after how many
+  tokens it has paid for itself; it needs a C++ compiler;
 - *grid*: a teacher and its students, as a sweep of two workers of one thread each, run by run and several at
   once, and by a loop as in a tutorial: PyTorch's default threads, logits of both models and ``kl_div``, the teacher asked at every step,
   AdamW and clipping by default, the loss logged at every step. Model, text, order and schedule are the same,
@@ -28,6 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +47,8 @@ from distill_lib.training.model import Decoder
 from distill_lib.training.processes import WORKER_VARIABLES
 from distill_lib.training.sharing import bytes_per_token
 from distill_lib.training.sparse_teachers import top_k
+from distill_lib.training.stack import Stack
+from distill_lib.training.stack_steps import Group, advance
 from distill_lib.training.sweep import run_sweep
 from distill_lib.training.together import train_together
 from distill_lib.training.trainer import rate, train
@@ -208,6 +213,52 @@ def together(corpus: Corpus, options: argparse.Namespace) -> None:
             )
 
 
+def compiled(options: argparse.Namespace) -> None:
+    """Print what compiling the passes of a step gains, and when it has paid for the compiling."""
+    generator = torch.Generator().manual_seed(0)
+    for d_model in options.widths:
+        for count in options.compiled:
+            specs = [
+                RunSpec(corpus=CORPUS, model=ModelSpec(d_model=d_model), D=2**20, seed=seed)
+                for seed in range(count)
+            ]
+            stacks = [Stack(specs, torch.device("cpu")) for _ in range(2)]
+            said = [torch.empty(0), torch.empty(0)]
+            spec = specs[0].model
+            shape = (count, options.batch_tokens // spec.seq_len, spec.seq_len + 1)
+            windows = torch.randint(spec.vocab_size, shape, generator=generator)
+            inputs = [windows, Stack.schedule([1.0] * count, [1] * count)]
+            group = [Group(specs[0], (), count, asks=False)]
+            advance(stacks[0], group, inputs)
+            stacks[1].forward = torch.compile(stacks[1].forward)  # type: ignore[method-assign]
+            started = time.perf_counter()
+            with warnings.catch_warnings():
+                warnings.filterwarnings(
+                    "ignore", "Torchinductor does not support code generation for complex"
+                )
+                advance(stacks[1], group, inputs)
+            spent = time.perf_counter() - started
+            times: list[list[float]] = [[], []]
+            for _ in range(options.repeats + 1):
+                for way, stack in enumerate(stacks):
+                    started = time.process_time()
+                    for _ in range(options.together_steps):
+                        said[way] = advance(stack, group, inputs)
+                    times[way].append((time.process_time() - started) / options.together_steps)
+            plain, fast = (min(each[1:]) for each in times)
+            tokens = count * options.batch_tokens
+            pays = (
+                f"pays after {spent / (plain - fast) * tokens / 1e6:.1f} million tokens"
+                if fast < plain
+                else "never pays"
+            )
+            print(
+                f"d = {d_model:3d}, {count} at once: compiled {plain / fast:.2f} times as fast, "
+                f"{spent:.0f} s to compile, {pays}; logits at the end within {(said[0] - said[1]).abs().max():.1e}",
+                flush=True,
+            )
+
+
 def grid(options: argparse.Namespace) -> list[RunSpec]:
     """Return a teacher and the students that are distilled from it."""
 
@@ -295,7 +346,7 @@ def compare(cache: str, options: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parts = ["rungs", "logits", "truncated", "together", "grid"]
+    parts = ["rungs", "logits", "truncated", "together", "compiled", "grid"]
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
     parser.add_argument("--widths", type=int, nargs="+", default=[16, 24, 32, 48, 64])
     parser.add_argument("--rung-tokens", type=int, default=2**15)
@@ -311,6 +362,7 @@ def main() -> None:
     parser.add_argument("--twins", action="store_true", help="a supervised run beside each student")
     parser.add_argument("--batch-tokens", type=int, default=512, help="a step, as in the preset mini")
     parser.add_argument("--at-once", type=int, nargs="+", default=[2, 4, 8])
+    parser.add_argument("--compiled", type=int, nargs="+", default=[1, 4], help="models in a compiled step")
     parser.add_argument("--together-steps", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--plain", metavar="CACHE", help="run the grid by the plain loop here and print JSON")
@@ -319,7 +371,7 @@ def main() -> None:
         plain(options)
         return
     if not WORKER_VARIABLES.items() <= os.environ.items():  # measure under the settings of a sweep's workers
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **WORKER_VARIABLES})
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **WORKER_VARIABLES})
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as cache:
         corpus = open_corpus(CORPUS, cache)
@@ -332,6 +384,8 @@ def main() -> None:
             truncated(corpus, options.teacher, options.seen, options.repeats)
         if "together" in options.parts:
             together(corpus, options)
+        if "compiled" in options.parts:
+            compiled(options)
         if "grid" in options.parts:
             compare(cache, options)
 

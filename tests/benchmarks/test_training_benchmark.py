@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = (
@@ -15,12 +18,17 @@ TINY = (
 )
 
 
-def test_all_parts_run_and_both_ways_find_the_same_losses():
-    command = [sys.executable, "-W", "error", str(ROOT / "benchmarks" / "training.py"), *TINY.split()]
+def printed(*arguments: str, warnings: str = "error") -> str:
+    """Return what the benchmark prints."""
+    command = [sys.executable, "-W", warnings, str(ROOT / "benchmarks" / "training.py"), *arguments]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
-    said = done.stdout
+    return done.stdout
+
+
+def test_the_parts_run_and_both_ways_find_the_same_losses():
+    said = printed(*TINY.split(), "--parts", "rungs", "logits", "truncated", "together", "grid")
     speed = r" +[\d.]+ k tokens/s, \d+% of peak"
     assert re.search(
         rf"d =  16, N =   6,\d{{3}}: by itself{speed}, four at once{speed}, plain loop{speed}", said
@@ -30,3 +38,13 @@ def test_all_parts_run_and_both_ways_find_the_same_losses():
     assert "grid of 3 runs, 16,384 tokens" in said
     apart = float(re.search(r"largest difference of a loss (\S+) of it", said).group(1))
     assert 0.0 <= apart < 1e-3
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_a_compiled_step_does_what_the_plain_one_does():
+    tiny = "--parts compiled --widths 16 --compiled 1 --repeats 1 --together-steps 2"
+    said = printed(*tiny.split(), warnings="default")  # the compiler itself warns of what PyTorch gives up
+    assert re.search(
+        r"d =  16, 1 at once: compiled [\d.]+ times as fast, \d+ s to compile, (never )?pays", said
+    )
+    assert float(re.search(r"logits at the end within (\S+)", said).group(1)) < 1e-3
