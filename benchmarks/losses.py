@@ -32,8 +32,7 @@ import torch
 
 SIZES = ("tokens", "width", "vocabulary", "threads", "repeats")
 OURS = ("naive", "compiled", "cross-entropy", "matmuls", "fused", "fused-ce", "cached-top-k")
-# "liger-compiled" has to be asked for: on a CPU it was not seen to end.
-RIVALS = ("liger:256", "liger", "torchtune", "torchtune-chunked")
+RIVALS = ("liger:256", "liger", "liger-compiled", "torchtune", "torchtune-chunked")
 
 
 PAGE = os.sysconf("SC_PAGESIZE")

@@ -1,6 +1,6 @@
 """How fast models are trained: against the machine's matrix products, and a grid against a plain loop.
 
-Run it from the repository: ``python benchmarks/training.py``; about ten minutes on two idle cores. Six parts:
+Run it from the repository: ``python benchmarks/training.py``; about a quarter of an hour on two idle cores. Six parts:
 
 - *rungs*: tokens per second in one thread at each width, of one run, of several at once and of the plain loop, and
   the share of the measured peak of matrix products that their counted FLOPs are;
@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 import json
 import os
 import subprocess
@@ -213,50 +214,50 @@ def together(corpus: Corpus, options: argparse.Namespace) -> None:
             )
 
 
-def compiled(options: argparse.Namespace) -> None:
+def compiled(folder: str, options: argparse.Namespace) -> None:
     """Print what compiling the passes of a step gains, and when it has paid for the compiling."""
     generator = torch.Generator().manual_seed(0)
-    for d_model in options.widths:
-        for count in options.compiled:
-            specs = [
-                RunSpec(corpus=CORPUS, model=ModelSpec(d_model=d_model), D=2**20, seed=seed)
-                for seed in range(count)
-            ]
-            stacks = [Stack(specs, torch.device("cpu")) for _ in range(2)]
-            said = [torch.empty(0), torch.empty(0)]
-            spec = specs[0].model
-            shape = (count, options.batch_tokens // spec.seq_len, spec.seq_len + 1)
-            windows = torch.randint(spec.vocab_size, shape, generator=generator)
-            inputs = [windows, Stack.schedule([1.0] * count, [1] * count)]
-            group = [Group(specs[0], (), count, asks=False)]
-            advance(stacks[0], group, inputs)
-            stacks[1].forward = torch.compile(stacks[1].forward)  # type: ignore[method-assign]
-            started = time.perf_counter()
-            with warnings.catch_warnings():
-                warnings.filterwarnings(
-                    "ignore", "Torchinductor does not support code generation for complex"
-                )
-                advance(stacks[1], group, inputs)
-            spent = time.perf_counter() - started
-            times: list[list[float]] = [[], []]
-            for _ in range(options.repeats + 1):
-                for way, stack in enumerate(stacks):
-                    started = time.process_time()
-                    for _ in range(options.together_steps):
-                        said[way] = advance(stack, group, inputs)
-                    times[way].append((time.process_time() - started) / options.together_steps)
-            plain, fast = (min(each[1:]) for each in times)
-            tokens = count * options.batch_tokens
-            pays = (
-                f"pays after {spent / (plain - fast) * tokens / 1e6:.1f} million tokens"
-                if fast < plain
-                else "never pays"
-            )
-            print(
-                f"d = {d_model:3d}, {count} at once: compiled {plain / fast:.2f} times as fast, "
-                f"{spent:.0f} s to compile, {pays}; logits at the end within {(said[0] - said[1]).abs().max():.1e}",
-                flush=True,
-            )
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder  # or an earlier compilation would be found again
+    warnings.filterwarnings("ignore", "Torchinductor does not support code generation for complex")
+    torch.compile(torch.sin)(torch.zeros(2))  # the first of a process takes longer
+    for d_model, count in itertools.product(options.widths, options.compiled):
+        specs = [
+            RunSpec(corpus=CORPUS, model=ModelSpec(d_model=d_model), D=2**20, seed=seed)
+            for seed in range(count)
+        ]
+        stacks = [Stack(specs, torch.device("cpu")) for _ in range(2)]
+        torch.compiler.reset()
+        stacks[1].forward = torch.compile(stacks[1].forward)  # type: ignore[method-assign]
+        spec = specs[0].model
+        shape = (count, options.batch_tokens // spec.seq_len, spec.seq_len + 1)
+        windows = torch.randint(spec.vocab_size, shape, generator=generator)
+        inputs = [windows, Stack.schedule([0.1] * count, [1] * count)]
+        groups = [Group(specs[0], (), count, asks=False)]
+        advance(stacks[0], groups, inputs)
+        started = time.perf_counter()
+        advance(stacks[1], groups, inputs)
+        spent = time.perf_counter() - started
+        plainly, compiled = (advance(stack, groups, inputs) for stack in stacks)
+        apart = (plainly - compiled).abs().max()
+        times: list[list[float]] = [[], []]
+        for _ in range(options.repeats):
+            for way, stack in enumerate(stacks):
+                started = time.process_time()
+                for _ in range(options.together_steps):
+                    advance(stack, groups, inputs)
+                times[way].append((time.process_time() - started) / options.together_steps)
+        plain_step, step = map(min, times)
+        tokens = count * options.batch_tokens / 1e6
+        pays = (
+            f"pays after {spent / (plain_step - step) * tokens:.1f} million tokens"
+            if step < plain_step
+            else "never pays"
+        )
+        print(
+            f"d = {d_model:3d}, {count} at once: compiled {plain_step / step:.2f} times as fast, {spent:.0f} s to "
+            f"compile, {pays}; logits after a step within {apart:.0e}",
+            flush=True,
+        )
 
 
 def grid(options: argparse.Namespace) -> list[RunSpec]:
@@ -385,7 +386,7 @@ def main() -> None:
         if "together" in options.parts:
             together(corpus, options)
         if "compiled" in options.parts:
-            compiled(options)
+            compiled(f"{cache}/inductor", options)
         if "grid" in options.parts:
             compare(cache, options)
 

@@ -11,6 +11,7 @@ probability 0) gives a zero instead of infinity times zero, and no logarithm is 
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -155,7 +156,11 @@ class _Divergence(torch.autograd.Function):
 
 
 def value_and_gradient(
-    student: Tensor, teacher: Tensor, direction: Direction, beta: float = 0.5
+    student: Tensor,
+    teacher: Tensor,
+    direction: Direction,
+    beta: float = 0.5,
+    exp: Callable[[Tensor], Tensor] = torch.exp,
 ) -> tuple[Tensor, Tensor]:
     """Divergence over the last axis and its gradient with respect to the student's logits.
 
@@ -167,6 +172,8 @@ def value_and_gradient(
         Which divergence.
     beta : float
         Weight of the teacher in the Jensen-Shannon mixture.
+    exp : callable
+        How to take the exponentials.
 
     Returns
     -------
@@ -175,31 +182,31 @@ def value_and_gradient(
     """
     # Autocast would round the sums over the vocabulary to half precision.
     with torch.autocast(student.device.type, enabled=False):
-        return _value_and_gradient(student, teacher, direction, beta)
+        return _value_and_gradient(student, teacher, direction, beta, exp)
 
 
 def _value_and_gradient(
-    student: Tensor, teacher: Tensor, direction: Direction, beta: float
+    student: Tensor, teacher: Tensor, direction: Direction, beta: float, exp: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, Tensor]:
     log_q, log_p = torch.log_softmax(student, dim=-1), torch.log_softmax(teacher, dim=-1)
     if direction == "forward":
-        p = log_p.exp()
+        p = exp(log_p)
         value = torch.linalg.vecdot(p, _true_differences_(log_p.sub_(log_q)))
-        gradient = log_q.exp_().sub_(p)
+        gradient = exp(log_q).sub_(p)
         # The sum of q - p is zero but for what rounding the normalisers put into the value as well; it is NaN
         # where there is no distribution.
         return value.add_(gradient.sum(-1)), gradient
     # The largest logit tells a row without a distribution: NaN, plus infinity, or minus infinity throughout.
     known = (student.amax(-1) + teacher.amax(-1)).isfinite()
     if direction == "reverse":
-        p, q = log_p.exp(), log_q.exp()
+        p, q = exp(log_p), exp(log_q)
         ratio = _true_differences_(log_q.sub_(log_p))
         value = torch.linalg.vecdot(q, ratio).add_(p.sub_(q).sum(-1))
         gradient = _centred_(ratio, q, student).mul_(q)
     else:
         # log(q / m) = -log(1 - beta) - softplus(u), log(p / m) = -log(beta) - softplus(-u): no difference of
         # large logarithms, which at a low temperature would be all rounding.
-        p, q = log_p.exp(), log_q.exp()
+        p, q = exp(log_p), exp(log_q)
         u = log_p.sub_(log_q).add_(math.log(beta) - math.log1p(-beta))
         to_p = _true_differences_(F.softplus(-u).neg_().sub_(math.log(beta)))
         to_q = _true_differences_(F.softplus(u).neg_().sub_(math.log1p(-beta)))

@@ -6,6 +6,7 @@ Chunks of tokens feed the matrix products; on a CPU, the softmaxes inside run ov
 stay in its cache.
 """
 
+import math
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -148,7 +149,8 @@ class _Terms:
                 value = sparse_value_and_gradient_(z, teacher, ids, self.direction, self.beta)
             else:
                 teacher = teacher if self.tau == 1.0 else teacher / self.tau
-                value, gradient = value_and_gradient(z, teacher, self.direction, self.beta)
+                exp = _exp if z.device.type == "cpu" else torch.exp
+                value, gradient = value_and_gradient(z, teacher, self.direction, self.beta, exp)
                 z.copy_(gradient)
             if self.lam * self.tau != 1.0:  # tau^2 of the loss over tau of the logits
                 z.mul_(self.lam * self.tau)
@@ -235,6 +237,11 @@ class _FusedHead(torch.autograd.Function):
             None if for_head is None else (for_head * scale).to(ctx.dtype),
             *(None,) * 6,
         )
+
+
+def _exp(logarithms: Tensor) -> Tensor:
+    """Take exponentials as powers of two: on a CPU in half the time, and a unit in the last place less exact."""
+    return (logarithms * math.log2(math.e)).exp2_()
 
 
 def _logits(hidden: Tensor, head: Tensor, buffer: Tensor, work: torch.dtype) -> Tensor:

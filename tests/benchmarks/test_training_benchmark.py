@@ -47,4 +47,4 @@ def test_a_compiled_step_does_what_the_plain_one_does():
     assert re.search(
         r"d =  16, 1 at once: compiled [\d.]+ times as fast, \d+ s to compile, (never )?pays", said
     )
-    assert float(re.search(r"logits at the end within (\S+)", said).group(1)) < 1e-3
+    assert float(re.search(r"logits after a step within (\S+)", said).group(1)) < 1e-3
