@@ -141,9 +141,9 @@ def main():
             "setup: creating .venv and installing the packages of requirements.lock (2 to 5 minutes)",
             flush=True,
         )
-        made = subprocess.run(
-            [sys.executable, "-m", "venv", VENV], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
+        # An activated .venv runs this with a Python that was removed a moment ago: take the one behind it.
+        python = getattr(sys, "_base_executable", None) or sys.executable
+        made = subprocess.run([python, "-m", "venv", VENV], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if made.returncode:
             stop("venv failed: " + made.stdout.decode(errors="replace").strip().splitlines()[-1])
         index = os.environ.get("TORCH_INDEX")

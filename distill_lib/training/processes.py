@@ -81,7 +81,7 @@ def at_once(spec: RunSpec, device: str) -> int:
     spec : RunSpec
         One of them.
     device : str
-        "cpu", "cuda" or one of several such as "cuda:1", or "auto", which counts as a CPU.
+        "cpu", "cuda" or one of several such as "cuda:1".
 
     Returns
     -------

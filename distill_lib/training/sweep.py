@@ -1,7 +1,7 @@
 """Many runs: planned, trained by worker processes, and written to the runs table as each one ends.
 
 A sweep can be stopped at any moment and started again with the same command: runs that are in the table
-are not repeated. Nothing here imports torch; only the workers do.
+are not repeated. Nothing here imports torch, unless to look for a GPU; only the workers do.
 """
 
 import contextlib
@@ -186,6 +186,10 @@ def run_sweep(
         torn = runs.repair(table) if table.exists() else None
         if torn is not None:
             reporter.say(f"{table.name}: a torn line was set aside in {table.name}.torn")
+        if device == "auto":
+            from distill_lib.training.devices import resolve_device  # and with it torch
+
+            device = resolve_device(device).type  # how many runs go at once hangs on it
         sweep = _Sweep(table, corpus, specs, command, torn is not None, together)
         settings = {
             "device": device,

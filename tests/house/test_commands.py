@@ -46,14 +46,19 @@ class TestSetup:
         assert "0.1 GB free" in capsys.readouterr().err
 
     @pytest.mark.slow
-    def test_without_a_registry_it_says_so_and_leaves_no_environment(self, tmp_path):
+    @pytest.mark.parametrize("activated", [False, True])
+    def test_without_a_registry_it_says_so_and_leaves_no_environment(self, tmp_path, activated):
         for name in (".ci", "requirements.lock", "pyproject.toml"):
             source = ROOT / name
             (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PIP_")}
         environment |= {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_CONFIG_FILE": os.devnull}
+        python = sys.executable
+        if activated:  # the environment that is to be made anew runs it
+            subprocess.run([python, "-m", "venv", "--without-pip", ".venv"], cwd=tmp_path, check=True)
+            python = str(tmp_path / ".venv" / "bin" / "python")
         result = subprocess.run(
-            [sys.executable, ".ci/setup.py"],
+            [python, ".ci/setup.py"],
             cwd=tmp_path,
             env=environment,
             capture_output=True,

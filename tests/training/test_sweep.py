@@ -619,6 +619,16 @@ def test_a_gpu_that_is_not_there_is_named_in_one_line_and_rows_that_are_there_ne
     assert swept.read_bytes() == before
 
 
+def test_auto_is_settled_before_runs_are_handed_out(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)  # here, and not in the workers
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(SweepError, match="device='cuda': PyTorch sees 0 GPUs here"):
+        run_sweep(SPECS[:1], tmp_path / "t.csv", cache=cache, quiet=True, device="auto")
+
+
 def test_graphs_are_for_runs_at_once(tmp_path: Path):
     with pytest.raises(SweepError, match="together=True"):
         run_sweep([TEACHER], tmp_path / "t.csv", graphs=True)
