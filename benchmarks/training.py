@@ -237,8 +237,8 @@ def compiled(folder: str, options: argparse.Namespace) -> None:
         started = time.perf_counter()
         advance(stacks[1], groups, inputs)
         spent = time.perf_counter() - started
-        plainly, compiled = (advance(stack, groups, inputs) for stack in stacks)
-        apart = (plainly - compiled).abs().max()
+        said, same = (advance(stack, groups, inputs) for stack in stacks)
+        apart = (said - same).abs().max()
         times: list[list[float]] = [[], []]
         for _ in range(options.repeats):
             for way, stack in enumerate(stacks):
